@@ -1,0 +1,474 @@
+"""Reading hostile and odd pictures, fitting them, and the description of what a network expects."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from workbench.errors import WorkbenchError
+from workbench.pictures import PictureError, Preprocessing, fit_picture, read_picture
+
+STRESS = os.environ.get("WORKBENCH_STRESS") == "1"
+
+# A smooth picture with a sharp corner mark, so that turning and cutting show.
+_Y, _X = np.mgrid[:48, :64]
+RGB = np.stack([_X * 4, _Y * 5, (_X + _Y) * 2], axis=-1).astype(np.uint8)
+RGB[:12, :12] = (255, 0, 0)
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def raw_png(width: int, height: int, depth: int, colour: int, rows: bytes, extra: bytes = b"") -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif.tobytes()
+
+
+PLAIN = Image.fromarray(RGB)
+GOOD = {
+    "png": saved(PLAIN, "PNG"),
+    "jpeg": saved(PLAIN, "JPEG", quality=95),
+    "progressive": saved(PLAIN, "JPEG", quality=90, progressive=True),
+    "webp": saved(PLAIN, "WEBP", quality=95),
+    "webp-lossless": saved(PLAIN, "WEBP", lossless=True),
+    "gif": saved(PLAIN, "GIF"),
+    "bmp": saved(PLAIN, "BMP"),
+    "rgba": saved(PLAIN.convert("RGBA"), "PNG"),
+    "palette": saved(PLAIN.quantize(16), "PNG", transparency=3),
+    "grey16": saved(Image.fromarray(RGB[..., 0].astype(np.uint16) * 257), "PNG"),
+    "exif": saved(
+        PLAIN, "JPEG", exif=b"Exif\0\0" + (lambda e: (e.__setitem__(0x0112, 6), e.tobytes())[1])(Image.Exif())
+    ),
+    "cmyk": saved(PLAIN.convert("CMYK"), "JPEG"),
+    "animated": saved(PLAIN, "GIF", save_all=True, append_images=[ImageOps.invert(PLAIN)]),
+    "animated-webp": saved(PLAIN, "WEBP", save_all=True, lossless=True, append_images=[ImageOps.invert(PLAIN)]),
+}
+
+
+# ---- what is read -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", ["png", "jpeg", "progressive", "webp", "webp-lossless", "gif", "bmp", "palette", "rgba"]
+)
+def test_pixels_are_those_that_pillow_decodes(kind: str) -> None:
+    picture = read_picture(GOOD[kind])
+    with Image.open(io.BytesIO(GOOD[kind])) as image:
+        layers = image.convert("RGBA")
+    expected = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
+    assert picture.pixels.dtype == np.uint8
+    assert np.array_equal(picture.pixels, np.asarray(expected))
+    assert (picture.notes == ()) == (kind != "palette")
+
+
+def test_a_file_is_judged_by_its_content_and_named_in_messages(tmp_path: Path) -> None:
+    wrong = tmp_path / "holiday.jpg"
+    wrong.write_bytes(GOOD["png"])
+    assert np.array_equal(read_picture(wrong).pixels, RGB)
+    wrong.write_bytes(b"no picture at all, but a letter")
+    with pytest.raises(PictureError, match=r"^holiday\.jpg: is text"):
+        read_picture(wrong)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_orientation_is_applied(orientation: int, kind: str) -> None:
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {"quality": 95} if kind == "JPEG" else {}
+    content = saved(PLAIN, kind, exif=turned(orientation), **options)
+    with Image.open(io.BytesIO(content)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    picture = read_picture(content)
+    assert np.array_equal(picture.pixels, expected)
+    assert bool(picture.notes) == (orientation != 1)
+
+
+def test_broken_exif_does_not_cost_the_picture() -> None:
+    content = saved(PLAIN, "JPEG", quality=95, exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xee" * 40)
+    assert np.array_equal(read_picture(content).pixels, read_picture(GOOD["jpeg"]).pixels)
+
+
+def test_cmyk_becomes_rgb() -> None:
+    picture = read_picture(GOOD["cmyk"])
+    assert picture.notes == ("CMYK converted to RGB",)
+    assert np.abs(picture.pixels.astype(int) - RGB).mean() < 4
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
+    values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    picture = read_picture(saved(Image.fromarray(values), "PNG"))
+    assert np.array_equal(picture.pixels[..., 0], np.rint(values / 257).astype(np.uint8))
+    assert picture.notes == ("16 bits a channel scaled to 8",)
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(2, 3), (6, 4), (4, 2)])
+def test_sixteen_bit_colour_keeps_its_high_bytes(colour: int, channels: int) -> None:
+    values = np.random.default_rng(colour).integers(0, 65536, (9, 7, channels), dtype=np.uint16)
+    if channels in (2, 4):
+        values[..., -1] = 65535
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    pixels = read_picture(raw_png(7, 9, 16, colour, rows)).pixels
+    shown = values[..., :3] if channels > 2 else np.repeat(values[..., :1], 3, axis=-1)
+    assert np.abs(pixels.astype(int) - shown / 257).max() <= 1
+
+
+def test_sixteen_bit_transparent_colour_turns_white() -> None:
+    grey = np.array([[1000, 1001]], dtype=">u2")
+    content = raw_png(2, 1, 16, 0, b"\0" + grey.tobytes(), chunk(b"tRNS", struct.pack(">H", 1000)))
+    picture = read_picture(content)
+    assert picture.pixels[0].tolist() == [[255] * 3, [4] * 3]
+    assert "transparency laid over white" in picture.notes
+
+
+def test_alpha_is_laid_over_white() -> None:
+    layers = np.dstack([RGB, np.linspace(0, 255, RGB[..., 0].size).reshape(48, 64).astype(np.uint8)])
+    picture = read_picture(saved(Image.fromarray(layers), "PNG"))
+    alpha = layers[..., 3:] / 255
+    assert np.abs(picture.pixels - (RGB * alpha + 255 * (1 - alpha))).max() <= 1
+    assert picture.notes == ("transparency laid over white",)
+
+
+@pytest.mark.parametrize("kind", ["animated", "animated-webp"])
+def test_an_animation_gives_its_first_frame(kind: str) -> None:
+    picture = read_picture(GOOD[kind])
+    assert picture.notes == ("animated: first frame used",)
+    assert np.abs(picture.pixels.astype(int) - RGB).mean() < 12
+
+
+# ---- what is refused ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_a_picture_cut_short_is_refused(kind: str) -> None:
+    content = GOOD[kind]
+    # An animation is whole once its first frame is, and a GIF needs no end mark.
+    last = len(content) // 3 if "animated" in kind else len(content) - 3
+    lengths = range(len(content)) if STRESS else np.linspace(0, last, 60).astype(int)
+    for length in (n for n in lengths if n <= last):
+        with pytest.raises(PictureError):
+            read_picture(content[:length])
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"hello", "is text"),
+        (b"%PDF-1.7 ...", "a PDF document"),
+        (b"II*\0" + bytes(40), "a TIFF picture"),
+        (b"\0\0\0 ftypavif" + bytes(40), "an AVIF picture"),
+        (b"\0\0\0 ftypheic" + bytes(40), "an HEIC picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"),
+        (b"<!DOCTYPE html><p>404", "an HTML"),
+        (b"PK\3\4" + bytes(40), "a ZIP archive"),
+        (bytes(range(256)), "of an unknown kind"),
+        (b"P6 2 2 255\n" + bytes(12), "of an unknown kind"),
+    ],
+)
+def test_anything_else_is_named_and_refused(content: bytes, what: str) -> None:
+    with pytest.raises(PictureError, match=what):
+        read_picture(content)
+
+
+def test_a_damaged_png_is_refused() -> None:
+    content = bytearray(GOOD["png"])
+    content[len(content) // 2] ^= 1
+    with pytest.raises(PictureError, match="checksum"):
+        read_picture(bytes(content))
+
+
+def test_bytes_and_pixels_are_capped(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="larger than the limit"):
+        read_picture(GOOD["bmp"], max_bytes=1000)
+    big = tmp_path / "big.bmp"
+    big.write_bytes(GOOD["bmp"])
+    with pytest.raises(PictureError, match=r"big\.bmp: is larger"):
+        read_picture(big, max_bytes=1000)
+    for kind in GOOD:
+        with pytest.raises(PictureError, match="than the limit of 3,071"):
+            read_picture(GOOD[kind], max_pixels=64 * 48 - 1)
+        assert read_picture(GOOD[kind], max_pixels=64 * 48).pixels.size == 64 * 48 * 3
+
+
+def bomb(kind: str) -> bytes:
+    """A few bytes that claim 16,000 × 16,000 pixels."""
+    side = 16_000
+    if kind == "png":
+        return raw_png(side, side, 8, 6, b"")
+    if kind == "gif":
+        return GOOD["gif"][:6] + struct.pack("<HH", side, side) + GOOD["gif"][10:]
+    if kind == "bmp":
+        return GOOD["bmp"][:18] + struct.pack("<ii", side, side) + GOOD["bmp"][26:]
+    if kind == "webp":
+        canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (side - 1).to_bytes(3, "little") * 2
+        body = b"WEBP" + canvas + GOOD["webp-lossless"][12:]
+        return b"RIFF" + struct.pack("<I", len(body)) + body
+    place = GOOD["jpeg"].index(b"\xff\xc0")
+    return GOOD["jpeg"][: place + 5] + struct.pack(">HH", side, side) + GOOD["jpeg"][place + 9 :]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process by Linux's means")
+def test_decompression_bombs_are_refused_before_decoding(tmp_path: Path) -> None:
+    for kind in ("png", "gif", "bmp", "webp", "jpeg"):
+        (tmp_path / kind).write_bytes(bomb(kind))
+    # Each of them decoded would take 768 MB or more; the process may have 400 MB beyond what it starts with.
+    code = """
+import resource, sys
+from pathlib import Path
+from workbench.pictures import PictureError, read_picture
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20,) * 2)
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        read_picture(path)
+    except PictureError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, tmp_path], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5, done.stdout + done.stderr
+    assert all("than the limit of 64,000,000" in line for line in lines)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD["jpeg"][:2] + b"\xff\xe1\0\x20Exif\0\0" + b"x" * 24 + GOOD["jpeg"][2:],
+        GOOD["png"][:33] + chunk(b"tEXt", b"a\0b") * 100 + GOOD["png"][33:],
+    ],
+)
+def test_some_metadata_is_ordinary(content: bytes) -> None:
+    read_picture(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD["jpeg"][:2] + b"\xff\xe5\0\2" * 10_000 + GOOD["jpeg"][2:],
+        GOOD["jpeg"][:2] + b"\xff\xf0\xff\xff" * 10_000 + GOOD["jpeg"][2:],
+        GOOD["jpeg"][:2] + b"\xff" * 10_000 + GOOD["jpeg"][2:],
+        GOOD["jpeg"][:-2] + b"\xff\xda\0\x08\1\1\0\0\x3f\0" * 100 + b"\xff\xd9",
+        GOOD["png"][:33] + chunk(b"tEXt", b"a\0b") * 30_000 + GOOD["png"][33:],
+    ],
+)
+def test_pictures_made_to_keep_a_decoder_busy_are_refused(content: bytes) -> None:
+    with pytest.raises(PictureError, match="more parts than any ordinary"):
+        read_picture(content)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="is a folder"):
+        read_picture(tmp_path)
+    with pytest.raises(PictureError, match="does not exist"):
+        read_picture(tmp_path / "missing.png")
+    with pytest.raises(PictureError, match=r"cannot be read|does not exist"):
+        read_picture(tmp_path / ("x" * 5000))
+    with pytest.raises(PictureError, match="not str"):
+        read_picture("cat.png")  # type: ignore[arg-type]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(PictureError, match="is no file"):
+            read_picture(tmp_path / "pipe")
+
+
+Mutation = Callable[[bytearray], None]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A real picture with a few bytes changed, removed, repeated or inserted."""
+    content = bytearray(GOOD[draw(st.sampled_from(sorted(GOOD)))])
+    for _ in range(draw(st.integers(1, 6))):
+        # Headers are short and matter most: half of the changes fall into the first 80 bytes.
+        place = draw(st.integers(0, min(80, len(content)) if draw(st.booleans()) else len(content)))
+        action = draw(st.sampled_from(["flip", "set", "cut", "repeat", "insert"]))
+        if action in ("flip", "set") and place < len(content):
+            content[place] = (
+                content[place] ^ (1 << draw(st.integers(0, 7)))
+                if action == "flip"
+                else draw(st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]))
+            )
+        elif action == "cut":
+            del content[place : place + draw(st.integers(1, 40))]
+        elif action == "repeat":
+            content[place:place] = content[place : place + draw(st.integers(1, 40))]
+        else:
+            content[place:place] = draw(st.binary(min_size=1, max_size=12))
+    if draw(st.booleans()) and content.startswith(b"\x89PNG"):
+        content = bytearray(with_right_checksums(bytes(content)))
+    return bytes(content)
+
+
+def with_right_checksums(content: bytes) -> bytes:
+    """So that a changed PNG gets past its checksums, to the decoder."""
+    parts, start = [content[:8]], 8
+    while start + 12 <= len(content):
+        length = int.from_bytes(content[start : start + 4])
+        if start + 12 + length > len(content):
+            break
+        parts.append(chunk(content[start + 4 : start + 8], content[start + 8 : start + 8 + length]))
+        start += 12 + length
+    return b"".join(parts)
+
+
+@settings(max_examples=20_000 if STRESS else 500, deadline=None, derandomize=not STRESS)
+@given(mutated())
+@example(bytes(bomb("webp"))[:30])
+def test_any_bytes_give_a_picture_or_a_picture_error(content: bytes) -> None:
+    try:
+        picture = read_picture(content)
+    except PictureError as error:
+        text = str(error)
+        assert text.startswith("the picture: ")
+        assert "\n" not in text
+        assert len(text) < 400
+    else:
+        assert picture.pixels.dtype == np.uint8
+        assert picture.pixels.ndim == 3
+        assert picture.pixels.shape[2] == 3
+        assert picture.pixels.size > 0
+
+
+def test_reading_in_many_threads_leaves_the_warning_filters_alone() -> None:
+    import warnings
+
+    before = list(warnings.filters)
+    broken_exif = saved(PLAIN, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xee" * 40)
+    threads = [threading.Thread(target=lambda: [read_picture(broken_exif) for _ in range(30)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(warnings.filters) == before
+
+
+# ---- fitting ------------------------------------------------------------------------------------------------------
+
+
+def wanted(height: int, width: int, channels: int = 3) -> Preprocessing:
+    return Preprocessing(height=height, width=width, channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
+
+
+def test_a_picture_that_fits_keeps_its_pixels() -> None:
+    fitted = fit_picture(RGB, wanted(48, 64))
+    assert np.array_equal(fitted, RGB)
+    assert not np.shares_memory(fitted, RGB)
+
+
+def test_the_centre_is_cut_out_without_scaling() -> None:
+    assert np.array_equal(fit_picture(RGB, wanted(48, 48)), RGB[:, 8:56])
+    assert np.array_equal(fit_picture(RGB[:, :41], wanted(41, 41)), RGB[3:44, :41])
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (32, 32), (7, 5), (96, 128)])
+def test_scaling_agrees_with_an_antialiased_bilinear_resize(height: int, width: int) -> None:
+    import torch
+    from torch.nn.functional import interpolate
+
+    scale = min(64 / width, 48 / height)
+    box_height, box_width = round(scale * height), round(scale * width)
+    top, left = (48 - box_height) // 2, (64 - box_width) // 2
+    crop = torch.from_numpy(RGB[top : top + box_height, left : left + box_width]).permute(2, 0, 1)[None].float()
+    expected = interpolate(crop, (height, width), mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
+    difference = np.abs(fit_picture(RGB, wanted(height, width)) - expected)
+    # 7 × 5 cuts a box of fractional width, which the oracle rounds.
+    assert difference.mean() < (1.0 if scale * width == box_width else 3.0)
+
+
+def test_grey_is_luma_and_grey_pictures_become_colour() -> None:
+    luma = RGB @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(fit_picture(RGB, wanted(48, 64, 1))[..., 0] - luma).max() <= 1
+    grey = RGB[..., :1]
+    assert np.array_equal(fit_picture(grey, wanted(48, 64)), np.repeat(grey, 3, axis=2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 3]))
+def test_any_size_fits_any_size(height: int, width: int, to_height: int, to_width: int, channels: int) -> None:
+    flat = np.full((height, width, 3), 77, dtype=np.uint8)
+    fitted = fit_picture(flat, wanted(to_height, to_width, channels))
+    assert fitted.shape == (to_height, to_width, channels)
+    assert (fitted == 77).all()
+
+
+@pytest.mark.parametrize("wrong", [RGB.astype(np.float32), RGB[0], np.zeros((0, 4, 3), np.uint8), RGB[..., :2], "cat"])
+def test_what_is_no_picture_is_not_fitted(wrong: Any) -> None:
+    with pytest.raises(PictureError, match="must"):
+        fit_picture(wrong, wanted(8, 8))
+
+
+# ---- preprocessing ------------------------------------------------------------------------------------------------
+
+
+def test_preprocessing_survives_the_round_trip() -> None:
+    import json
+
+    preprocessing = Preprocessing(height=32, width=24, channels=3, mean=(0.1, 1 / 3, 0.9), std=(0.2, 0.3, 0.4))
+    assert Preprocessing.from_mapping(json.loads(json.dumps(preprocessing.to_mapping()))) == preprocessing
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 0},
+        {"height": 5000},
+        {"width": 32.0},
+        {"width": True},
+        {"channels": 2},
+        {"channels": 4},
+        {"mean": [0.5]},
+        {"mean": [0.5, 0.5, float("nan")]},
+        {"mean": [0.5, 0.5, 1.5]},
+        {"mean": "0.5"},
+        {"mean": [0.5, 0.5, "0.5"]},
+        {"std": [0.5, 0.5, 0.0]},
+        {"std": [0.5, 0.5, -0.1]},
+        {"std": [0.5, 0.5, float("inf")]},
+        {"std": None},
+        {"extra": 1},
+    ],
+)
+def test_wrong_preprocessing_is_refused_by_name(change: dict[str, Any]) -> None:
+    values = wanted(32, 32).to_mapping() | change
+    with pytest.raises(WorkbenchError, match=next(iter(change))):
+        Preprocessing.from_mapping(values)
+
+
+def test_missing_preprocessing_is_refused() -> None:
+    for wrong in ({}, [], None, {"height": 3}):
+        with pytest.raises(WorkbenchError, match="needs exactly"):
+            Preprocessing.from_mapping(wrong)  # type: ignore[arg-type]
+
+
+def test_pictures_are_read_without_torch() -> None:
+    code = "import sys, workbench.pictures; assert 'torch' not in sys.modules, 'torch was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,113 @@
+"""Workbench: train a network on one machine, run it on another, and measure what each costs.
+
+    import workbench as wb
+
+    data = wb.load_dataset("animals")
+    hyperparameters = wb.HyperParameters(epochs=2)
+    model = wb.build_model("convnet", classes=len(data.labels), shape=data.shape)
+    for record in wb.train(model, data, hyperparameters):
+        print(record)
+
+Importing the package loads none of its parts: each name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from workbench import plots as plots
+    from workbench.animals import draw_animals as draw_animals
+    from workbench.bundle import Bundle as Bundle
+    from workbench.bundle import read_bundle as read_bundle
+    from workbench.checkpoint import Weights as Weights
+    from workbench.checkpoint import initial_weights as initial_weights
+    from workbench.checkpoint import load_weights as load_weights
+    from workbench.checkpoint import save_weights as save_weights
+    from workbench.cost import Cost as Cost
+    from workbench.cost import cost_of as cost_of
+    from workbench.data import Data as Data
+    from workbench.data import Split as Split
+    from workbench.data import load_dataset as load_dataset
+    from workbench.devices import Device as Device
+    from workbench.devices import find_device as find_device
+    from workbench.devices import list_devices as list_devices
+    from workbench.errors import WorkbenchError as WorkbenchError
+    from workbench.evaluation import Evaluation as Evaluation
+    from workbench.evaluation import evaluate as evaluate
+    from workbench.evaluation import predict as predict
+    from workbench.export import export_bundle as export_bundle
+    from workbench.hyperparameters import HyperParameters as HyperParameters
+    from workbench.hyperparameters import recommended as recommended
+    from workbench.inference import Predictor as Predictor
+    from workbench.measurement import Latency as Latency
+    from workbench.measurement import measure_latencies as measure_latencies
+    from workbench.models import build_model as build_model
+    from workbench.models import parameter_count as parameter_count
+    from workbench.pictures import Preprocessing as Preprocessing
+    from workbench.pictures import fit_picture as fit_picture
+    from workbench.pictures import read_picture as read_picture
+    from workbench.report import write_report as write_report
+    from workbench.runs import Run as Run
+    from workbench.search import search_hyperparameters as search_hyperparameters
+    from workbench.training import Record as Record
+    from workbench.training import train as train
+    from workbench.workflow import run_workflow as run_workflow
+
+_HOMES = {
+    "Bundle": "bundle",
+    "Cost": "cost",
+    "Data": "data",
+    "Device": "devices",
+    "Evaluation": "evaluation",
+    "HyperParameters": "hyperparameters",
+    "Latency": "measurement",
+    "Predictor": "inference",
+    "Preprocessing": "pictures",
+    "Record": "training",
+    "Run": "runs",
+    "Split": "data",
+    "Weights": "checkpoint",
+    "WorkbenchError": "errors",
+    "build_model": "models",
+    "cost_of": "cost",
+    "draw_animals": "animals",
+    "evaluate": "evaluation",
+    "export_bundle": "export",
+    "find_device": "devices",
+    "fit_picture": "pictures",
+    "initial_weights": "checkpoint",
+    "list_devices": "devices",
+    "load_dataset": "data",
+    "load_weights": "checkpoint",
+    "measure_latencies": "measurement",
+    "parameter_count": "models",
+    "predict": "evaluation",
+    "read_bundle": "bundle",
+    "read_picture": "pictures",
+    "recommended": "hyperparameters",
+    "run_workflow": "workflow",
+    "save_weights": "checkpoint",
+    "search_hyperparameters": "search",
+    "train": "training",
+    "write_report": "report",
+}
+_MODULES = ("plots",)
+
+__all__ = sorted(["__version__", *_HOMES, *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"workbench.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"workbench.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

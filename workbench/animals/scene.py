@@ -1,0 +1,178 @@
+"""One scene: an animal placed in a frame, painted in a style, lit, and partly hidden.
+
+The animal is first drawn as a map of numbers, one for each shape (0 is the background). Colours, patterns, outlines
+and what is hidden all follow from that map by a few array operations, which is both quick and exact: what an
+attribute says can be read off the map.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from workbench.animals.elephant import draw_elephant
+from workbench.animals.figure import Pen, Points, Shape
+from workbench.animals.hoofed import draw_cow, draw_horse, draw_sheep
+from workbench.animals.limbs import Traits
+from workbench.animals.painting import OCCLUDER, PATTERNS, STYLES, paint_colour, paint_line, patterned
+from workbench.animals.pets import draw_cat, draw_dog
+from workbench.animals.small import draw_butterfly, draw_chicken, draw_spider
+from workbench.animals.squirrel import draw_squirrel
+from workbench.animals.surroundings import CANVAS, OCCLUDERS, crop, draw_occluder, noise
+
+ANIMALS: dict[str, Callable[[Pen, Random], Traits]] = {
+    "cat": draw_cat,
+    "dog": draw_dog,
+    "horse": draw_horse,
+    "cow": draw_cow,
+    "sheep": draw_sheep,
+    "elephant": draw_elephant,
+    "chicken": draw_chicken,
+    "butterfly": draw_butterfly,
+    "spider": draw_spider,
+    "squirrel": draw_squirrel,
+}
+
+# How likely a patterned coat is, in the order of PATTERNS: the one thing about the coat that depends on the animal.
+_PATTERN_ODDS = {
+    "cat": (5, 2, 1, 4),
+    "dog": (5, 3, 1, 0),
+    "horse": (6, 2, 1, 0),
+    "cow": (3, 5, 1, 0),
+    "sheep": (10, 2, 1, 0),
+    "elephant": (14, 1, 1, 0),
+    "chicken": (6, 1, 2, 1),
+    "squirrel": (8, 1, 1, 1),
+}
+_MOST_HIDDEN = 0.25  # share of the animal: what would hide more is left out
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A finished scene.
+
+    picture: uint8 (FULL_SIZE, FULL_SIZE, 3). numbers: uint8 (CANVAS, CANVAS), for each pixel 1 + the index of the
+    shape seen there before anything was put in front, or 0. hidden: bool (CANVAS, CANVAS), where something is in front.
+    """
+
+    picture: NDArray[np.uint8]
+    shapes: list[Shape]
+    traits: Traits
+    style: str
+    pattern: str
+    background: str
+    occluder: str
+    numbers: NDArray[np.uint8]
+    hidden: NDArray[np.bool_]
+    mirrored: bool
+
+    def parts(self) -> Counter[str]:
+        """How many of each part of the body were drawn."""
+        return Counter(shape.part for shape in self.shapes)
+
+    def occluded(self) -> float:
+        """Share of the animal's pixels that something in front hides."""
+        mask = self.numbers > 0
+        return np.count_nonzero(mask & self.hidden) / np.count_nonzero(mask) if self.occluder != "nothing" else 0.0
+
+    def extent(self) -> float:
+        """Longer side of the animal's bounding box, as a share of the picture's side."""
+        mask = self.numbers > 0
+        return max(_span(mask, 0), _span(mask, 1)) / CANVAS
+
+
+def _span(mask: NDArray[np.bool_], axis: int) -> int:
+    line = np.logical_or.reduce(mask, axis=axis)
+    return len(line) - int(line.argmax()) - int(line[::-1].argmax())
+
+
+def draw_scene(animal: str, *, animal_chance: Random, chance: Random) -> Scene:
+    """A scene with one animal: its build and pose come from `animal_chance`, all the rest from `chance`."""
+    style = chance.choices(STYLES, (0.40, 0.34, 0.26))[0]
+    occluder = chance.choices(OCCLUDERS, (0.48, 0.13, 0.09, 0.10, 0.10, 0.10))[0]
+    front = _draw_front(chance, occluder)
+    mirrored = chance.random() < 0.5
+
+    shapes: list[Shape] = []
+    traits = ANIMALS[animal](Pen(shapes), animal_chance)
+    wanted = animal_chance.choices(PATTERNS, _PATTERN_ODDS.get(animal, (6, 1, 1, 1)))[0]
+    numbers = _place(shapes, chance, mirrored)
+    mask = numbers > 0
+    area = np.count_nonzero(mask)
+    if occluder != "nothing" and np.count_nonzero(mask & (front > 0)) > _MOST_HIDDEN * area:
+        occluder, front = "nothing", np.zeros_like(front)
+    coat = patterned(animal_chance, wanted, shapes, numbers)
+    # A pattern of which next to nothing falls on the animal is none.
+    pattern = wanted if np.count_nonzero(coat != numbers) > 0.04 * area else "plain"
+    paint = paint_line if style == "line" else paint_colour
+    painted = paint(chance, style, shapes, numbers, coat if pattern != "plain" else numbers, front)
+    return Scene(
+        picture=painted.picture,
+        shapes=shapes,
+        traits=traits,
+        style=style,
+        pattern=pattern if painted.patterned else "plain",
+        background=painted.background,
+        occluder=occluder,
+        numbers=numbers,
+        hidden=front > 0,
+        mirrored=mirrored,
+    )
+
+
+def _place(shapes: list[Shape], chance: Random, mirrored: bool) -> NDArray[np.uint8]:
+    """Draws the map of numbers: the animal turned, stretched a little, fitted to the frame and bent by a shaky hand."""
+    u = chance.uniform
+    turn, shear = math.radians(u(-9, 9)), u(-0.10, 0.10)
+    stretch = u(0.9, 1.12)
+    sign = -1.0 if mirrored else 1.0
+    cos, sin = math.cos(turn), math.sin(turn)
+    # x to the right and y down from here on.
+    matrix = np.array([[cos * stretch * sign, -sin * stretch], [(shear - sin) * sign, -cos]])
+    points: Points = np.concatenate([shape.points for shape in shapes]) @ matrix
+    low, high = points.min(axis=0), points.max(axis=0)
+    extent = high - low
+    scale = CANVAS * u(0.70, 0.98) / float(extent.max())
+    # Up to four pixels of the animal may leave the frame.
+    corner = np.array([u(0, 1), u(0, 1)]) * (CANVAS - extent * scale + 8) - 4
+    # Sixteenths of a pixel, so that the last bit of a sine cannot move an edge.
+    flat = (np.round(((points - low) * scale + corner) * 16) / 16).ravel().tolist()
+    image = Image.new("L", (CANVAS, CANVAS))
+    pen = ImageDraw.Draw(image)
+    start = 0
+    for number, shape in enumerate(shapes, start=1):
+        end = start + 2 * len(shape.points)
+        if shape.width:
+            pen.line(flat[start:end], fill=number, width=max(1, round(shape.width * scale)))
+        else:
+            pen.polygon(flat[start:end], fill=number)
+        start = end
+    return _shake(np.asarray(image), chance)
+
+
+_LINE = np.arange(CANVAS, dtype=np.float32)
+
+
+def _shake(numbers: NDArray[np.uint8], chance: Random) -> NDArray[np.uint8]:
+    """Moves each pixel a little, neighbours alike: straight edges become drawn ones."""
+    strength = np.float32(chance.uniform(0, 1.5))
+    grain = chance.choice((9, 17))
+    x = crop(noise(grain), chance) * strength + _LINE
+    y = crop(noise(grain), chance) * strength + _LINE[:, None]
+    for ways in (x, y):
+        np.maximum(ways, 0, out=ways)
+        np.minimum(ways, CANVAS - 1, out=ways)
+    return numbers.take(y.astype(np.intp) * CANVAS + x.astype(np.intp))
+
+
+def _draw_front(chance: Random, occluder: str) -> NDArray[np.uint8]:
+    image = Image.new("L", (CANVAS, CANVAS))
+    draw_occluder(chance, occluder, ImageDraw.Draw(image), OCCLUDER)
+    return np.asarray(image)

@@ -1,0 +1,96 @@
+"""Write a file whole or not at all: write beside it, flush to the disk, rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on a clean exit its bytes are on the disk and it becomes `path`.
+
+    Whatever happens in between (an exception, a kill, a full disk), `path` holds either its old bytes or all of the
+    new ones. Parent folders are made. Raises WorkbenchError where the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise WorkbenchError(f"Cannot write {path}: {error.strerror}. Choose a folder you may write to.") from error
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        with open(part, "rb+") as written:
+            os.fsync(written.fileno())
+        part.chmod(0o666 & ~_umask())
+        os.replace(part, path)
+        _flush_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder`; on a clean exit it becomes `folder`, which is replaced if it exists.
+
+    Whatever goes wrong in between, the old folder stays. A kill in the instant between the two renames leaves it in a
+    hidden folder beside its place. Raises WorkbenchError where the parent folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    except OSError as error:
+        raise WorkbenchError(f"Cannot write {folder}: {error.strerror}. Choose a folder you may write to.") from error
+    part, old = scratch / "new", scratch / "old"
+    try:
+        part.mkdir()
+        yield part
+        if folder.exists():
+            folder.rename(old)
+        try:
+            part.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+        _flush_folder(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` whole or not at all."""
+    with whole_file(path) as part:
+        part.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `content` to `path` as UTF-8, whole or not at all."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def _umask() -> int:
+    # mkstemp makes files private; a run folder should be as readable as any other file of the user.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _flush_folder(folder: Path) -> None:
+    # A rename survives a power cut only once its folder is on the disk; Windows cannot open a folder.
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

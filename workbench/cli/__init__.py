@@ -1,0 +1,18 @@
+"""The `workbench` command."""
+
+from __future__ import annotations
+
+import importlib
+
+from workbench.cli.app import app
+from workbench.cli.console import run_command
+
+# Each adds its commands to the app, in the order of --help; none loads what its commands work with.
+_COMMANDS = ("machine", "bench", "deliver")
+
+
+def main() -> None:
+    """Entry point of the `workbench` command."""
+    for name in _COMMANDS:
+        importlib.import_module(f"workbench.cli.{name}")
+    run_command(app)

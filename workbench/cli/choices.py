@@ -1,0 +1,116 @@
+"""What the options of a command come to: data, hyper-parameters, and the folder of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.cli import console
+from workbench.cli.console import Bar
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.data import Data
+    from workbench.hyperparameters import HyperParameters
+    from workbench.runs import Run
+    from workbench.training import Record
+
+
+def typed(given: dict[str, Any]) -> dict[str, Any]:
+    """The hyper-parameters that were given as options of their own."""
+    names = ("model", "epochs", "batch_size", "learning_rate", "precision", "seed")
+    return {name: given[name] for name in names if given.get(name) is not None}
+
+
+def hyperparameters(
+    data: Data, settings_file: Path | None, settings: Iterable[str] | None, typed: dict[str, Any]
+) -> HyperParameters:
+    """Recommended for the data, or read from a file; then what was typed."""
+    from workbench.cost import cost_of
+    from workbench.hyperparameters import HyperParameters, recommended
+
+    base = HyperParameters.load(settings_file) if settings_file else recommended(data.name)
+    for setting in settings or ():
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise WorkbenchError(f"--set {setting}: write it as NAME=VALUE, for example --set weight_decay=0.001.")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        base = base.replace(**{name.strip().replace("-", "_"): value})
+    chosen = base.replace(**typed)
+    cost_of(
+        chosen, shape=data.shape, classes=len(data.labels), pictures=len(data.train)
+    )  # refuses what cannot be built
+    return chosen
+
+
+def load(data: str, size: int | None, bar: Bar) -> Data:
+    """Load a data set, with progress."""
+    from workbench.data import load_dataset
+
+    return load_dataset(data, size=size, progress=bar)
+
+
+def notes(data: Data, bar: Bar) -> None:
+    """Show what the user should know of how the data were read."""
+    bar.clear()
+    for note in data.notes:
+        bar.line(f"note: {note}")
+
+
+def new_run(data: Data, out: Path | None) -> Run:
+    """The folder of a new run."""
+    from workbench import runs
+
+    return runs.new_run(data.name, out)
+
+
+def run(folder: Path | None, needs: str) -> Run:
+    """The run in `folder`, or the newest one that has the file `needs`."""
+    from workbench.runs import Run, latest_run
+
+    return Run(folder) if folder is not None else latest_run(needs)
+
+
+def resumed(folder: Path, typed: dict[str, Any]) -> Run:
+    """The run to go on with; refuses hyper-parameters other than those it was begun with."""
+    from workbench.hyperparameters import HyperParameters
+    from workbench.runs import Run
+
+    run = Run(folder)
+    run.read_about()
+    kept = HyperParameters.load(run.hyperparameters)
+    for name, value in typed.items():
+        if getattr(kept, name) != value:
+            raise WorkbenchError(
+                f"{folder} was begun with {name} = {getattr(kept, name)!r}, not {value!r}: leave it away to resume, or "
+                "start a new run."
+            )
+    return run
+
+
+def check_weights(path: Path | None) -> None:
+    """Refuse a damaged or foreign weights file before anything is begun."""
+    from workbench.checkpoint import load_weights
+
+    if path is not None:
+        load_weights(path)
+
+
+def follow(records: Iterable[Record], bar: Bar, run: Run, command: str) -> dict[str, Any]:
+    """Show the records as they come; on Ctrl-C say how to go on. Returns the last one as plain values."""
+    last: Record | None = None
+    try:
+        for last in records:
+            bar("training", last.step, last.steps)
+            if last.kind == "epoch":
+                bar.line(console.epoch_line(last))
+    except KeyboardInterrupt:
+        raise console.Stopped(f"Stopped. Nothing is lost: workbench {command} --resume {run.folder} goes on.") from None
+    bar.clear()
+    return asdict(last) if last else {}

@@ -1,0 +1,172 @@
+"""What a choice of hyper-parameters costs, computed before anything runs: parameters, FLOPs and bytes.
+
+The network is built and run on fake tensors (shapes without numbers), so that even one too large for this machine is
+costed in a moment. All figures are *modelled*: counted from shapes, not measured.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from workbench.batches import steps_per_epoch
+from workbench.errors import WorkbenchError
+from workbench.hyperparameters import HyperParameters
+from workbench.models import build_model, parameter_count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The cost of one network under given hyper-parameters. Bytes are counted for one batch where they depend on it.
+
+    inference_flops: forward pass of one picture, a multiplication and an addition counted as two.
+    training_flops: forward and backward pass of one picture. activation_bytes: what the forward pass must keep for
+    the backward pass. working_bytes: the most the forward pass holds at once when nothing is kept, inference of one
+    picture, without the weights.
+    """
+
+    parameters: int
+    inference_flops: int
+    training_flops: int
+    weight_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+    activation_bytes: int
+    working_bytes: int
+    batch_size: int
+    steps_per_epoch: int
+    epochs: int
+    pictures: int
+
+    @property
+    def training_bytes(self) -> int:
+        """Weights, gradients, optimizer state and activations together."""
+        return self.weight_bytes + self.gradient_bytes + self.optimizer_bytes + self.activation_bytes
+
+    @property
+    def inference_bytes(self) -> int:
+        """Weights, and the working memory for one picture."""
+        return self.weight_bytes + self.working_bytes
+
+    @property
+    def run_flops(self) -> int:
+        """The whole training run, validation not counted."""
+        return self.training_flops * self.pictures * self.epochs
+
+
+def cost_of(
+    hyperparameters: HyperParameters,
+    *,
+    shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+    pictures: int = 10_000,
+) -> Cost:
+    """The cost of training on `pictures` pictures of `shape` (height, width, channels).
+
+    precision "auto" is counted as fp32. Raises WorkbenchError for a network that does not take such pictures.
+    """
+
+    def build() -> nn.Module:
+        return build_model(hyperparameters.model, classes=classes, shape=shape, width=hyperparameters.width)
+
+    batch = min(hyperparameters.batch_size, pictures)
+    bf16 = hyperparameters.precision == "bf16"
+    try:
+        inference = _inference(build, shape)
+        training = _training(build, shape, batch, bf16)
+    except (RuntimeError, ValueError) as error:
+        raise WorkbenchError(
+            f"{hyperparameters.model} does not take pictures of {shape[0]}×{shape[1]}×{shape[2]}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    parameters, weight_bytes, inference_flops, working_bytes = inference
+    states = 2 if hyperparameters.optimizer == "adamw" else int(hyperparameters.momentum > 0)
+    return Cost(
+        parameters=parameters,
+        inference_flops=inference_flops,
+        training_flops=training[0] // batch,
+        weight_bytes=weight_bytes,
+        gradient_bytes=4 * parameters,
+        optimizer_bytes=4 * parameters * states,
+        activation_bytes=training[1],
+        working_bytes=working_bytes,
+        batch_size=batch,
+        steps_per_epoch=steps_per_epoch(pictures, hyperparameters.batch_size),
+        epochs=hyperparameters.epochs,
+        pictures=pictures,
+    )
+
+
+def _inference(build: Callable[[], nn.Module], shape: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    height, width, channels = shape
+    with FakeTensorMode(), torch.no_grad():
+        model = build().eval()
+        values = [*model.parameters(), *model.buffers()]
+        picture = torch.empty(1, channels, height, width)
+        with _LiveBytes(besides=values) as live, FlopCounterMode(display=False) as flops:
+            live.note(picture)
+            model(picture)
+        return parameter_count(model), sum(value.nbytes for value in values), flops.get_total_flops(), live.peak
+
+
+def _training(build: Callable[[], nn.Module], shape: tuple[int, int, int], batch: int, bf16: bool) -> tuple[int, int]:
+    height, width, channels = shape
+    kept: dict[int, int] = {}
+    with FakeTensorMode():
+        model = build().train()
+        own = {id(value.untyped_storage()) for value in (*model.parameters(), *model.buffers())}
+        holders: list[Any] = []  # storages are told apart by identity, so none may be freed while we count
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            holders.append(storage)
+            if id(storage) not in own:
+                kept[id(storage)] = storage.nbytes()
+            return tensor
+
+        inputs, labels = torch.empty(batch, channels, height, width), torch.zeros(batch, dtype=torch.int64)
+        with FlopCounterMode(display=False) as flops:
+            with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+                    logits = model(inputs)
+                loss = nn.functional.cross_entropy(logits.float(), labels)
+            loss.backward()
+    return flops.get_total_flops(), sum(kept.values())
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors alive at once, those of `besides` apart; `peak` is the most there were."""
+
+    def __init__(self, besides: list[Tensor]) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet(tensor.untyped_storage() for tensor in besides)
+
+    def note(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if storage in self._seen:
+            return
+        self._seen.add(storage)
+        size = storage.nbytes()
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._freed, size)
+
+    def _freed(self, size: int) -> None:
+        self.now -= size
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self.note(leaf)
+        return result

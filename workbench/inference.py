@@ -1,0 +1,310 @@
+"""`Predictor`: the same pictures in, the same probabilities out, whatever engine does the arithmetic.
+
+PyTorch is imported only for the engines that need it: those of ONNX Runtime work in a Python without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from workbench.bundle import Bundle, read_bundle
+from workbench.errors import WorkbenchError
+from workbench.parity import CLEAR_MARGIN, FP32_DIFFERENCE
+from workbench.pictures import Preprocessing
+from workbench.processor import usable_cores
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+TORCH_ENGINES = ("eager", "compiled")
+ONNX_ENGINES = ("onnx", "onnx-int8")
+
+# Pixels computed at once: 256 pictures of 32×32, 5 of 224×224. Memory stays bounded however many are given.
+BATCH_PIXELS = 2**18
+GPU_DIFFERENCE = 5e-3
+INT8_SLACK = 0.02  # how much further than at export a probability of an int8 engine may be off on another processor
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a network says of one picture: the most probable label and its probability, 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTest:
+    """The engine, here and now, beside the answers that were written into the bundle.
+
+    largest_difference: of any probability, 0 to 1. tolerance: what it may be.
+    """
+
+    engine: str
+    pictures: int
+    equal_answers: int
+    largest_difference: float
+    tolerance: float
+    passed: bool
+
+
+class Predictor:
+    """Turns uint8 pictures (N, H, W, C) into float32 probabilities (N, K).
+
+    Made by `from_model`, `from_bundle` or `from_onnx`. engine: eager, compiled, onnx or onnx-int8. threads: processor
+    cores that one call uses at most; never more than this process may use.
+    """
+
+    def __init__(
+        self, run: Run, *, engine: str, labels: Sequence[str], preprocessing: Preprocessing, device: str, threads: int
+    ) -> None:
+        self._run = run
+        self._bundle: Bundle | None = None
+        self.engine = engine
+        self.labels = tuple(labels)
+        self.preprocessing = preprocessing
+        self.device = device
+        self.threads = threads
+
+    @classmethod
+    def from_model(
+        cls,
+        model: nn.Module,
+        preprocessing: Preprocessing,
+        labels: Sequence[str],
+        *,
+        engine: str = "eager",
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> Predictor:
+        """An fp32 copy of a PyTorch network on `device` ("auto", "cpu", "cuda", "mps"); the caller's is left alone.
+
+        engine: "eager" or "compiled" (torch.compile: the first calls take seconds). Raises WorkbenchError for an
+        engine, device or number of threads that is not to be had.
+        """
+        if engine not in TORCH_ENGINES:
+            raise WorkbenchError(
+                f"engine = {engine!r}: a model in memory runs on {' or '.join(TORCH_ENGINES)}. For ONNX Runtime, "
+                "export a bundle and use Predictor.from_bundle."
+            )
+        threads = _checked_threads(threads)
+        run, device = _torch_run(model, preprocessing, engine, device, threads)
+        return cls(run, engine=engine, labels=labels, preprocessing=preprocessing, device=device, threads=threads)
+
+    @classmethod
+    def from_bundle(
+        cls,
+        bundle: Bundle | Path | str,
+        engine: str = "onnx",
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        model: nn.Module | None = None,
+    ) -> Predictor:
+        """An engine of a bundle (or of the folder of one, which is checked first).
+
+        "onnx" and "onnx-int8" run the exported network on the CPU without PyTorch; "eager" and "compiled" build it
+        from the bundle's weights (a user's own class: pass one as `model`; its weights are replaced). Raises
+        WorkbenchError for an engine that is not in the bundle, with the reason it was left out.
+        """
+        if not isinstance(bundle, Bundle):
+            bundle = read_bundle(Path(bundle))
+        if engine in TORCH_ENGINES:
+            from workbench.checkpoint import weights_from_bytes
+
+            weights = weights_from_bytes(
+                bundle.weights, bundle.path / "weights.safetensors", model, labels=bundle.labels
+            )
+            predictor = cls.from_model(
+                weights.model, bundle.preprocessing, bundle.labels, engine=engine, device=device, threads=threads
+            )
+        else:
+            if engine not in bundle.engines:
+                raise WorkbenchError(_no_engine(bundle, engine))
+            if device not in ("cpu", "auto"):
+                raise WorkbenchError(f"device = {device!r}: the engine {engine} runs on the CPU; use device='cpu'.")
+            content = bundle.engines[engine].content
+            predictor = cls.from_onnx(content, bundle.preprocessing, bundle.labels, engine=engine, threads=threads)
+        predictor._bundle = bundle
+        return predictor
+
+    @classmethod
+    def from_onnx(
+        cls,
+        content: bytes,
+        preprocessing: Preprocessing,
+        labels: Sequence[str],
+        *,
+        engine: str = "onnx",
+        threads: int | None = None,
+    ) -> Predictor:
+        """The bytes of an ONNX file that the workbench exported, in ONNX Runtime on the CPU."""
+        threads = _checked_threads(threads)
+        session = _session(content, threads)
+
+        def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.asarray(session.run(None, {"pictures": pictures})[0])
+
+        return cls(run, engine=engine, labels=labels, preprocessing=preprocessing, device="cpu", threads=threads)
+
+    def __call__(self, pictures: NDArray[np.uint8] | torch.Tensor) -> NDArray[np.float32]:
+        """Probabilities, float32 (N, K), of pictures, uint8 (N, H, W, C), array or tensor; N may be any number.
+
+        Raises WorkbenchError, naming what was given and what is wanted, for any other shape or dtype, and for a network
+        that gives another number of answers.
+        """
+        checked = self._checked(pictures)
+        size = max(1, BATCH_PIXELS // (self.preprocessing.height * self.preprocessing.width))
+        if 0 < len(checked) <= size:
+            return self._answers(checked)
+        answers = np.empty((len(checked), len(self.labels)), dtype=np.float32)
+        for start in range(0, len(checked), size):
+            answers[start : start + size] = self._answers(checked[start : start + size])
+        return answers
+
+    def classify(self, pictures: NDArray[np.uint8] | torch.Tensor) -> tuple[Answer, ...]:
+        """The most probable label of each picture, uint8 (N, H, W, C), with its probability."""
+        probabilities = self(pictures)
+        best = probabilities.argmax(axis=1)
+        return tuple(
+            Answer(label=self.labels[index], probability=float(row[index]))
+            for index, row in zip(best, probabilities, strict=True)
+        )
+
+    def self_test(self) -> SelfTest:
+        """Run the bundle's self-test pictures and compare with its expected answers.
+
+        fp32 engines pass within the parity asked at export (GPU_DIFFERENCE on a GPU). int8 engines pass within
+        INT8_SLACK of the largest difference seen at export: a processor without the right instructions may overflow,
+        and this is where it shows. No engine may change a clear answer. Raises WorkbenchError for a predictor that was
+        not made from a bundle.
+        """
+        if self._bundle is None:
+            raise WorkbenchError("Only a predictor made from a bundle can test itself: use Predictor.from_bundle.")
+        expected = self._bundle.self_test_expected
+        answers = self(self._bundle.self_test_pictures)
+        difference = float(np.abs(expected - answers).max())
+        changed = expected.argmax(axis=1) != answers.argmax(axis=1)
+        # A GPU rounds the factors of a convolution to 10 bits (TF32) unless it is told not to.
+        tolerance = FP32_DIFFERENCE if self.device == "cpu" else GPU_DIFFERENCE
+        if self.engine == "onnx-int8":
+            tolerance = self._bundle.engines[self.engine].parity["largest_difference"] + INT8_SLACK
+        # Two classes closer than what the engine may be off can change places without anything being wrong.
+        best = np.sort(expected, axis=1)
+        clear = best[:, -1] - (best[:, -2] if best.shape[1] > 1 else 0) > max(CLEAR_MARGIN, 2 * tolerance)
+        return SelfTest(
+            engine=self.engine,
+            pictures=len(expected),
+            equal_answers=int((~changed).sum()),
+            largest_difference=difference,
+            tolerance=tolerance,
+            passed=bool(difference <= tolerance and not (changed & clear).any()),
+        )
+
+    def _answers(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        answers = self._run(pictures)
+        if answers.shape != (len(pictures), len(self.labels)):
+            raise WorkbenchError(
+                f"The network gives answers of shape {answers.shape} for {len(pictures)} pictures and "
+                f"{len(self.labels)} labels: it must give one number for each label of each picture."
+            )
+        return answers
+
+    def _checked(self, pictures: Any) -> NDArray[np.uint8]:
+        if not isinstance(pictures, np.ndarray):
+            if not hasattr(pictures, "detach"):
+                raise WorkbenchError(f"Pictures must be a uint8 array or tensor, not {type(pictures).__name__}.")
+            pictures = pictures.detach().cpu().numpy()
+        wanted = (self.preprocessing.height, self.preprocessing.width, self.preprocessing.channels)
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != wanted:
+            height, width, channels = wanted
+            raise WorkbenchError(
+                f"Pictures must be uint8 of shape (N, {height}, {width}, {channels}), not {pictures.dtype} of shape "
+                f"{pictures.shape}. workbench.pictures.fit_picture brings a picture into this shape; "
+                "picture[None] makes a batch of one."
+            )
+        return np.ascontiguousarray(pictures)
+
+
+def _no_engine(bundle: Bundle, engine: str) -> str:
+    left_out = bundle.left_out.get(engine)
+    if isinstance(left_out, dict):
+        return f"The engine {engine!r} was left out of {bundle.path} at export: {left_out.get('reason')}."
+    known = ", ".join((*bundle.engines, *TORCH_ENGINES))
+    return f"engine = {engine!r}: {bundle.path} has {known}."
+
+
+def _checked_threads(threads: int | None) -> int:
+    cores = usable_cores()
+    if threads is None:
+        return cores
+    if type(threads) is not int or not 1 <= threads <= cores:
+        raise WorkbenchError(f"threads = {threads!r}: must be a whole number from 1 to {cores}, the cores usable here.")
+    return threads
+
+
+def _session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # By default the threads spin after a query and keep a small shared machine from doing anything else.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise WorkbenchError(f"ONNX Runtime cannot run this network: {str(error)[:300]}.") from error
+
+
+def _torch_run(
+    model: nn.Module, preprocessing: Preprocessing, engine: str, device: str, threads: int
+) -> tuple[Run, str]:
+    """The function that runs a copy of `model` in PyTorch, and the name of the device it runs on."""
+    import copy
+
+    import torch
+
+    from workbench.devices import find_device
+    from workbench.models import Classifier
+
+    place = find_device(device)
+    bare = getattr(model, "_orig_mod", model)
+    classifier = Classifier(copy.deepcopy(bare), preprocessing).float().eval().requires_grad_(False).to(place.torch)
+    if any(isinstance(module, torch.nn.Conv2d) for module in classifier.modules()):
+        classifier = classifier.to(memory_format=torch.channels_last)
+    network: Callable[[torch.Tensor], torch.Tensor] = torch.compile(classifier) if engine == "compiled" else classifier
+
+    def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode(), _torch_threads(threads):
+            answers = network(torch.tensor(pictures, device=place.torch))
+            return np.asarray(answers.cpu().numpy())
+
+    return run, place.name
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch's number of threads belongs to the whole process: set it for one call, and put it back."""
+    import torch
+
+    before = torch.get_num_threads()
+    if before == threads:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,48 @@
+"""JupyterLab on the lessons: on this machine only, with a token."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+
+FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def open_lab(notebook: str = FIRST_NOTEBOOK, *, browser: bool = True) -> int:
+    """Run JupyterLab until it is stopped; on Linux and macOS it takes this process's place. Returns its exit code.
+
+    Raises WorkbenchError where JupyterLab or the notebook is missing.
+    """
+    command = lab_command(notebook, browser=browser)
+    if os.name == "posix":
+        os.execv(command[0], command)
+    return subprocess.call(command)
+
+
+def lab_command(notebook: str = FIRST_NOTEBOOK, *, folder: Path = CHECKOUT, browser: bool = True) -> list[str]:
+    """The command that serves `folder` on 127.0.0.1, behind a token, and opens `notebook` (a path inside `folder`).
+
+    Without `browser` it only prints the address. Raises WorkbenchError where JupyterLab or the notebook is missing.
+    """
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise WorkbenchError("JupyterLab is not installed here: `workbench doctor` says how to add it.")
+    if not (folder / notebook).is_file():
+        raise WorkbenchError(f"There is no notebook {folder / notebook}: run this in a copy of the project's files.")
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"),
+        # Served from the top, so that the lessons, the data and the runs are all to be seen beside each other.
+        f"--ServerApp.root_dir={folder}",
+        f"--LabApp.default_url=/lab/tree/{notebook}",
+        "--LabApp.news_url=None",  # a first question about newsletters is not part of the lesson
+    ]
+    if not browser:
+        command.append("--no-browser")
+    if os.name == "posix" and os.geteuid() == 0:
+        command.append("--allow-root")  # in a container there is often no other user
+    return command

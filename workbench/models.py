@@ -1,0 +1,223 @@
+"""The networks: from a single matrix to a small residual network, and any torchvision classifier by name.
+
+Each takes float32 pictures (N, C, H, W), already normalised, and gives float32 logits (N, classes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.errors import WorkbenchError
+from workbench.pictures import Preprocessing
+
+ZOO = ("linear", "mlp", "convnet", "resnet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """All that is needed to build a network again: what a weights file stores in place of code."""
+
+    name: str
+    classes: int
+    height: int = 32
+    pixel_width: int = 32
+    channels: int = 3
+    width: float = 1.0
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, as written in a weights file."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> ModelSpec:
+        """The inverse of `to_mapping`; anything else is a WorkbenchError."""
+        try:
+            spec = cls(**values)
+        except TypeError as error:
+            raise WorkbenchError(f"This is no description of a model: {error}.") from error
+        for name, kind in (("name", str), ("classes", int), ("height", int), ("pixel_width", int), ("channels", int)):
+            if not isinstance(getattr(spec, name), kind):
+                raise WorkbenchError(f"This is no description of a model: {name} = {getattr(spec, name)!r}.")
+        if not isinstance(spec.width, (int, float)) or not 0 < spec.width <= 64 or max(spec.classes, spec.height) > 1e5:
+            raise WorkbenchError(f"This is no description of a model: {spec}.")
+        return spec
+
+
+class Normalise(nn.Module):
+    """uint8 pictures (N, H, W, C) -> float32 (N, C, H, W) with the mean and spread of the training set removed."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
+        # (x / 255 - mean) / std as one multiplication and one addition.
+        self.register_buffer("scale", (1 / (255 * std)).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("offset", (-mean / std).view(1, -1, 1, 1), persistent=False)
+        self.scale: Tensor
+        self.offset: Tensor
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, H, W, C) uint8 -> (N, C, H, W) float32; the result keeps channels last in memory."""
+        return pictures.permute(0, 3, 1, 2).float() * self.scale + self.offset
+
+
+class Classifier(nn.Module):
+    """What leaves the bench: uint8 pictures (N, H, W, C) in, probabilities (N, classes) out, float32."""
+
+    def __init__(self, model: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.normalise = Normalise(preprocessing)
+        self.model = model
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, H, W, C) uint8 -> (N, classes) float32, each row summing to 1."""
+        return self.model(self.normalise(pictures)).float().softmax(dim=1)
+
+
+def build_model(
+    name: str = "convnet",
+    *,
+    classes: int = 10,
+    shape: tuple[int, int, int] = (32, 32, 3),
+    width: float = 1.0,
+    seed: int = 0,
+) -> nn.Module:
+    """A network with fresh weights for pictures of `shape` (height, width, channels).
+
+    `name` is one of ZOO or a torchvision classifier such as "mobilenet_v3_small" (without downloaded weights).
+    `width` multiplies every layer's channels (zoo only). The same seed gives the same weights; torch's own random
+    state is left as it was. `model.spec` says how to build it again. Raises WorkbenchError for an unknown name.
+    """
+    height, pixel_width, channels = shape
+    spec = ModelSpec(
+        name=name, classes=classes, height=height, pixel_width=pixel_width, channels=channels, width=float(width)
+    )
+    return build_from_spec(spec, seed=seed)
+
+
+def build_from_spec(spec: ModelSpec, *, seed: int = 0) -> nn.Module:
+    """The network that `spec` describes, with fresh weights; `.spec` is `spec` itself."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = _BUILDERS[spec.name](spec) if spec.name in _BUILDERS else _torchvision(spec)
+    model.spec = spec  # type: ignore[assignment]  # nn.Module types every attribute as Tensor | Module
+    return model
+
+
+def spec_of(model: nn.Module) -> ModelSpec | None:
+    """How to build `model` again, or None for a user's own module."""
+    spec = getattr(model, "spec", None)
+    return spec if isinstance(spec, ModelSpec) else None
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of learned values."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _scaled(units: int, width: float) -> int:
+    return max(1, round(units * width))
+
+
+def _linear(spec: ModelSpec) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(spec.height * spec.pixel_width * spec.channels, spec.classes))
+
+
+def _mlp(spec: ModelSpec) -> nn.Module:
+    hidden = _scaled(256, spec.width)
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(spec.height * spec.pixel_width * spec.channels, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, spec.classes),
+    )
+
+
+def _convnet(spec: ModelSpec) -> nn.Module:
+    # Three blocks of convolution, batch norm, ReLU and pooling, then one linear layer. Batch norm folds into the
+    # convolution before it, so that the deployed network is convolutions, ReLU, pooling and one matrix.
+    if min(spec.height, spec.pixel_width) < 8:
+        raise WorkbenchError(
+            f"convnet halves the picture three times and needs at least 8×8 pixels, not "
+            f"{spec.height}×{spec.pixel_width}. Choose a larger size, or the model mlp."
+        )
+    layers: list[nn.Module] = []
+    channels = spec.channels
+    for units in (_scaled(32, spec.width), _scaled(64, spec.width), _scaled(128, spec.width)):
+        layers += [
+            nn.Conv2d(channels, units, 3, padding=1, bias=False),
+            nn.BatchNorm2d(units),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+        ]
+        channels = units
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, spec.classes))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a short cut (He et al. 2015, "Deep residual learning for image recognition")."""
+
+    def __init__(self, channels: int, units: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, units, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(units),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(units, units, 3, padding=1, bias=False),
+            nn.BatchNorm2d(units),
+        )
+        self.short_cut: nn.Module = nn.Identity()
+        if stride != 1 or channels != units:
+            self.short_cut = nn.Sequential(
+                nn.Conv2d(channels, units, 1, stride=stride, bias=False), nn.BatchNorm2d(units)
+            )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, channels, H, W) -> (N, units, H / stride, W / stride)."""
+        return torch.relu(self.body(pictures) + self.short_cut(pictures))
+
+
+def _resnet(spec: ModelSpec) -> nn.Module:
+    units = [_scaled(count, spec.width) for count in (32, 64, 128)]
+    return nn.Sequential(
+        nn.Conv2d(spec.channels, units[0], 3, padding=1, bias=False),
+        nn.BatchNorm2d(units[0]),
+        nn.ReLU(inplace=True),
+        ResidualBlock(units[0], units[0], 1),
+        ResidualBlock(units[0], units[1], 2),
+        ResidualBlock(units[1], units[2], 2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(units[2], spec.classes),
+    )
+
+
+def _torchvision(spec: ModelSpec) -> nn.Module:
+    import torchvision
+
+    names = torchvision.models.list_models(module=torchvision.models)
+    if spec.name not in names:
+        raise WorkbenchError(
+            f"Unknown model {spec.name!r}. The workbench has {', '.join(ZOO)}; torchvision adds {len(names)} "
+            "classifiers such as resnet18 and mobilenet_v3_small."
+        )
+    if spec.channels != 3:
+        raise WorkbenchError(
+            f"{spec.name} takes colour pictures (3 channels) and these have {spec.channels}. "
+            f"Choose one of {', '.join(ZOO)}, or load the data in colour."
+        )
+    if spec.width != 1.0:
+        raise WorkbenchError(f"width = {spec.width}: torchvision's {spec.name} has a fixed width; leave it at 1.")
+    options: dict[str, Any] = {"weights": None, "num_classes": spec.classes}
+    if spec.name in ("googlenet", "inception_v3"):
+        options |= {"aux_logits": False, "init_weights": True}  # auxiliary heads would return a tuple
+    return torchvision.models.get_model(spec.name, **options)
+
+
+_BUILDERS = {"linear": _linear, "mlp": _mlp, "convnet": _convnet, "resnet": _resnet}

@@ -1,0 +1,109 @@
+"""Where the files of a training run lie."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from workbench.atomic import write_text
+from workbench.errors import WorkbenchError
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and the names in it."""
+
+    folder: Path
+
+    @property
+    def about(self) -> Path:
+        """run.json: the data set the run learns from, and when it began."""
+        return self.folder / "run.json"
+
+    @property
+    def hyperparameters(self) -> Path:
+        """hyperparameters.json."""
+        return self.folder / "hyperparameters.json"
+
+    @property
+    def history(self) -> Path:
+        """history.json: every record of the training."""
+        return self.folder / "history.json"
+
+    @property
+    def resume_point(self) -> Path:
+        """resume.pt: the whole state of the training, to go on from."""
+        return self.folder / "resume.pt"
+
+    @property
+    def weights(self) -> Path:
+        """weights.safetensors."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def bundle(self) -> Path:
+        """bundle/: what leaves the bench."""
+        return self.folder / "bundle"
+
+    @property
+    def summary(self) -> Path:
+        """summary.json: the figures of the whole workflow."""
+        return self.folder / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """report.html."""
+        return self.folder / "report.html"
+
+    def read_about(self) -> dict[str, Any]:
+        """What run.json says; a WorkbenchError where this folder is no run."""
+        try:
+            about = json.loads(self.about.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise WorkbenchError(f"{self.folder} is not the folder of a run: {self.about.name}: {error}.") from error
+        if not isinstance(about, dict) or not isinstance(about.get("data"), str):
+            raise WorkbenchError(f"{self.about} does not name the data set of the run.")
+        return about
+
+    def write_about(self, data: str, size: int | None, begun_from: str | None = None) -> None:
+        """Note the data set (a name, or the absolute path of a folder) and the size its pictures are brought to."""
+        about = {"data": data, "size": size, "begun_from": begun_from, "created": _now()}
+        write_text(self.about, json.dumps(about, indent=2) + "\n")
+
+
+def new_run(data_name: str, out: Path | None = None) -> Run:
+    """A folder for a new run: `out`, or the next free runs/NAME-K. Refuses a folder that holds something."""
+    if out is not None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise WorkbenchError(f"{out} is not empty: choose another --out, or go on with that run by --resume {out}.")
+        folder = out
+    else:
+        taken = {path.name for path in RUNS.glob(f"{data_name}-*")}
+        number = next(k for k in range(1, len(taken) + 2) if f"{data_name}-{k}" not in taken)
+        folder = RUNS / f"{data_name}-{number}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkbenchError(
+            f"Cannot make the folder {folder}: {error.strerror}. Choose another with --out."
+        ) from error
+    return Run(folder)
+
+
+def latest_run(needs: str = "weights.safetensors") -> Run:
+    """The run under runs/ whose file or folder `needs` is the newest; a WorkbenchError where there is none."""
+    found = sorted(RUNS.glob(f"*/{needs}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise WorkbenchError(
+            f"There is no run with a {needs} under {RUNS}/ here: name one, or start with: workbench workflow"
+        )
+    return Run(found[-1].parent)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")

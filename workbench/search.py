@@ -1,0 +1,358 @@
+"""Search for better hyper-parameters: a generator that trains one trial after another and yields how it went.
+
+Optuna proposes (TPE: Bergstra et al. 2011) and stops what does not promise much (Hyperband: Li et al. 2018), judged by
+validation accuracy after each epoch; the test set takes no part. With a storage file a search can be stopped at any
+moment and gone on with; trials that are finished are not repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import torch
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from workbench.data import Data
+from workbench.errors import WorkbenchError
+from workbench.hyperparameters import HyperParameters
+from workbench.models import build_model
+from workbench.training import Record, TrainingError, train
+
+Space = Mapping[str, Sequence[Any]]
+
+# Trials drawn at random before the sampler learns from them; Optuna's 10 is more than a class has time for.
+RANDOM_TRIALS = 5
+
+_STATES: dict[TrialState, Literal["complete", "pruned", "failed"]] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+_STOPPED = "stopped before its end"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training run of a search.
+
+    sampled: the searched hyper-parameters alone. value: validation accuracy, 0 to 1, after the last epoch it ran, None
+    before the first. state: "pruned" where it was stopped early for doing worse than others, "failed" where it broke
+    off; `reason` says why. epochs: run in full. seconds: of the whole trial, measured.
+    """
+
+    number: int
+    hyperparameters: HyperParameters
+    sampled: Mapping[str, Any]
+    value: float | None
+    state: Literal["complete", "pruned", "failed"]
+    epochs: int
+    seconds: float
+    reason: str = ""
+
+
+def default_space(base: HyperParameters) -> dict[str, tuple[Any, ...] | list[Any]]:
+    """What is worth searching first, around `base`: the learning rate (SGD wants a hundred times AdamW's), weight
+    decay, label smoothing, width and batch size."""
+    low, high = (2e-4, 2e-2) if base.optimizer == "adamw" else (0.02, 2.0)
+    return {
+        "learning_rate": (low, high, "log"),
+        "weight_decay": (1e-5, 5e-3, "log"),
+        "label_smoothing": (0.0, 0.2),
+        "width": [0.5, 1.0, 1.5],
+        "batch_size": [64, 128, 256],
+    }
+
+
+def search_hyperparameters(
+    data: Data,
+    base: HyperParameters,
+    space: Space | None = None,
+    *,
+    trials: int = 20,
+    device: str = "auto",
+    storage: Path | None = None,
+    name: str = "search",
+    timeout: float | None = None,
+    seed: int = 0,
+) -> Generator[Trial, None, None]:
+    """Train up to `trials` trials in all on `data`, yielding each when it ends. Leave the loop to stop.
+
+    `base` gives what is not searched. `space` maps fields of HyperParameters to (low, high), (low, high, "log") or a
+    list of choices; by default `default_space(base)`. With `storage`, an SQLite file, the search is kept under
+    `name`; calling again goes on where it stopped, up to `trials` in all, and proposes what an unbroken search would
+    have proposed. `timeout`: no trial begins after so many seconds. A trial that diverges counts as failed.
+
+    Raises WorkbenchError, before the first trial, for a space outside the ranges of HyperParameters, data without
+    training or validation pictures, a storage of something else or in use, or a search begun on other data, another
+    base or another space.
+    """
+    space = default_space(base) if space is None else space
+    _check_space(space, base)
+    _check_budget(trials, data)
+    started = time.monotonic()
+    with _locked(storage), _study_of(storage, name, create=True) as study:
+        study.pruner = _pruner(space, base, name)
+        _check_same_search(study, {"space": _plain(space), "base": asdict(base), "data": _fingerprint(data)})
+        _give_up_unfinished(study)
+        while _finished(study) < trials and (timeout is None or time.monotonic() - started < timeout):
+            yield _run_trial(study, data, base, space, device, seed)
+
+
+def load_trials(storage: Path, name: str = "search") -> list[Trial]:
+    """The trials of a search so far, in their order. Raises WorkbenchError where the file holds no such search."""
+    with _study_of(storage, name, create=False) as study:
+        base = HyperParameters.from_mapping(study.user_attrs["base"])
+        ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state in _STATES]
+        return [_told(trial, base) for trial in ended]
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The complete trial of highest value, the earliest of equals. Raises WorkbenchError where none is complete."""
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    if not complete:
+        reasons = next((f" ({trial.reason})" for trial in trials if trial.reason), "")
+        raise WorkbenchError(f"None of {len(trials)} trials is complete{reasons}. Run more, or change the space.")
+    return max(complete, key=lambda trial: trial.value or 0.0)
+
+
+def importances(storage: Path, name: str = "search") -> dict[str, float]:
+    """Share of the differences between complete trials that each searched hyper-parameter explains (PED-ANOVA:
+    Watanabe et al. 2023), largest first. Raises WorkbenchError where there are too few trials to say."""
+    with _study_of(storage, name, create=False) as study:
+        values = {trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
+        if len(values) < 4:
+            raise WorkbenchError(f"{len(values)} different results are too few to say what matters: run more trials.")
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+
+
+def _run_trial(study: optuna.Study, data: Data, base: HyperParameters, space: Space, device: str, seed: int) -> Trial:
+    """Propose, train, judge after each epoch, and write down how it ended, whatever happens."""
+    # A sampler of its own for each trial: a search that was stopped proposes what an unbroken one would.
+    number = len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(seed=_seed_of(seed, number), n_startup_trials=RANDOM_TRIALS)
+    trial = study.ask()
+    state, reason = TrialState.FAIL, _STOPPED
+    ends: list[Record] = []
+    start = time.perf_counter()
+    try:
+        chosen = base.replace(**{field: _propose(trial, field, choices) for field, choices in space.items()})
+        state, reason = _train(trial, data, chosen, device, ends)
+    finally:
+        trial.set_user_attr("epochs", len(ends))
+        trial.set_user_attr("seconds", time.perf_counter() - start)
+        trial.set_user_attr("reason", reason)
+        with _quiet():
+            value = ends[-1].validation_accuracy if state == TrialState.COMPLETE else None
+            ended = study.tell(trial, value, state=state)
+    return _told(ended, base)
+
+
+def _train(
+    trial: optuna.Trial, data: Data, chosen: HyperParameters, device: str, ends: list[Record]
+) -> tuple[TrialState, str]:
+    model = build_model(chosen.model, classes=len(data.labels), shape=data.shape, width=chosen.width, seed=chosen.seed)
+    try:
+        with closing(train(model, data, chosen, device=device)) as records:
+            for record in records:
+                if record.kind != "epoch" or record.validation_accuracy is None:
+                    continue
+                ends.append(record)
+                trial.report(record.validation_accuracy, record.epoch)
+                if record.step < record.steps and trial.should_prune():
+                    return TrialState.PRUNED, f"worse than others after epoch {record.epoch} of {record.epochs}"
+    except TrainingError as error:
+        return TrialState.FAIL, str(error)
+    except torch.OutOfMemoryError:
+        return TrialState.FAIL, f"batch size {chosen.batch_size} does not fit into the memory of {device}"
+    return TrialState.COMPLETE, ""
+
+
+def _propose(trial: optuna.Trial, field: str, choices: Sequence[Any]) -> Any:
+    if not _is_range(choices):
+        return trial.suggest_categorical(field, list(choices))
+    low, high, logarithmic = choices[0], choices[1], len(choices) == 3
+    if isinstance(HyperParameters.__dataclass_fields__[field].default, int):
+        return trial.suggest_int(field, low, high, log=logarithmic)
+    return trial.suggest_float(field, low, high, log=logarithmic)
+
+
+def _is_range(choices: Sequence[Any]) -> bool:
+    """(low, high) or (low, high, "log"); a list always holds choices."""
+    if not isinstance(choices, tuple) or len(choices) not in (2, 3):
+        return False
+    numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in choices[:2])
+    return numbers and (len(choices) == 2 or choices[2] == "log")
+
+
+def _check_space(space: Space, base: HyperParameters) -> None:
+    if not space:
+        raise WorkbenchError("The search space is empty: name at least one hyper-parameter, such as learning_rate.")
+    for field, choices in space.items():
+        if isinstance(choices, str) or not isinstance(choices, Sequence) or not len(choices):
+            raise WorkbenchError(
+                f'Search space: {field} = {choices!r} must be (low, high), (low, high, "log") or a list of choices.'
+            )
+        if _is_range(choices) and not choices[0] < choices[1]:
+            raise WorkbenchError(f"Search space: {field} = {choices!r} must go from a lower to a higher value.")
+        if _is_range(choices) and len(choices) == 3 and choices[0] <= 0:
+            raise WorkbenchError(f"Search space: {field} = {choices!r} must begin above 0 on a logarithmic scale.")
+        for value in choices[:2] if _is_range(choices) else choices:
+            try:
+                base.replace(**{field: value})
+            except WorkbenchError as error:
+                raise WorkbenchError(f"Search space: {error}") from error
+
+
+def _check_budget(trials: int, data: Data) -> None:
+    if trials < 1:
+        raise WorkbenchError(f"trials = {trials}: must be at least 1.")
+    for split in (data.train, data.validation):
+        if not len(split):
+            raise WorkbenchError(f"{data.name} has no {split.name} pictures: a search needs them to compare trials.")
+
+
+def _pruner(space: Space, base: HyperParameters, name: str) -> optuna.pruners.BasePruner:
+    epochs = (
+        max(space["epochs"][:2] if _is_range(space["epochs"]) else space["epochs"])
+        if "epochs" in space
+        else base.epochs
+    )
+    if epochs < 3:
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+
+
+def _seed_of(seed: int, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "little")
+
+
+def _fingerprint(data: Data) -> str:
+    """SHA-256 over what trials learn from and are judged by: labels, sizes, and some of the pictures."""
+    digest = hashlib.sha256(repr((data.labels, data.preprocessing)).encode())
+    for split in (data.train, data.validation):
+        digest.update(split.labels.numpy().tobytes())
+        digest.update(split.pictures[:: max(1, len(split) // 200)].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _plain(space: Space) -> dict[str, Any]:
+    """The space as JSON gives it back."""
+    return json.loads(json.dumps({field: [_is_range(choices), *choices] for field, choices in space.items()}))
+
+
+def _check_same_search(study: optuna.Study, what: Mapping[str, Any]) -> None:
+    """Write down what is searched, or refuse to mix it with something else."""
+    before = study.user_attrs
+    for key, value in what.items():
+        if key not in before:
+            study.set_user_attr(key, value)
+        elif before[key] != value:
+            told = {"space": "another space", "base": "other hyper-parameters", "data": "other data"}[key]
+            raise WorkbenchError(
+                f"The search {study.study_name!r} was begun with {told}: its trials cannot be compared with new ones. "
+                "Give the same again, or another name."
+            )
+
+
+def _give_up_unfinished(study: optuna.Study) -> None:
+    """Trials that a killed process left running are failed ones."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        with _quiet():
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _finished(study: optuna.Study) -> int:
+    """Trials that were carried to an end; those that were interrupted or killed do not count."""
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state in _STATES]
+    return sum(trial.user_attrs.get("reason", _STOPPED) != _STOPPED for trial in ended)
+
+
+def _told(trial: FrozenTrial, base: HyperParameters) -> Trial:
+    return Trial(
+        number=trial.number,
+        hyperparameters=base.replace(**trial.params),
+        sampled=dict(trial.params),
+        value=trial.intermediate_values[trial.last_step] if trial.last_step is not None else None,
+        state=_STATES[trial.state],
+        epochs=trial.user_attrs.get("epochs", len(trial.intermediate_values)),
+        seconds=trial.user_attrs.get("seconds", 0.0),
+        reason=trial.user_attrs.get("reason", _STOPPED),
+    )
+
+
+@contextmanager
+def _study_of(storage: Path | None, name: str, *, create: bool) -> Iterator[optuna.Study]:
+    """The study `name` in an SQLite file, or in memory; connections are closed at the end."""
+    if storage is None:
+        with _quiet():
+            study = optuna.create_study(study_name=name, direction="maximize")
+        yield study
+        return
+    path = Path(storage)
+    if not create and not path.is_file():
+        raise WorkbenchError(f"{path} does not exist: there is no search to load.")
+    try:
+        with _quiet():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            database = optuna.storages.RDBStorage(f"sqlite:///{path}")
+            if create:
+                study = optuna.create_study(
+                    study_name=name, storage=database, direction="maximize", load_if_exists=True
+                )
+            else:
+                study = optuna.load_study(study_name=name, storage=database)
+    except KeyError as error:
+        raise WorkbenchError(f"{path} holds no search named {name!r}.") from error
+    except (SQLAlchemyError, OSError, RuntimeError, optuna.exceptions.OptunaError) as error:
+        raise WorkbenchError(f"{path} cannot be used to keep a search: {str(error).splitlines()[0]}") from error
+    try:
+        yield study
+    finally:
+        database.remove_session()
+        database.engine.dispose()
+
+
+@contextmanager
+def _locked(storage: Path | None) -> Iterator[None]:
+    """Refuse a second search in the same file: each would take the other's running trial for a killed one.
+
+    The lock is SQLite's own, in a file beside the storage: it works on every system and ends with the process.
+    """
+    if storage is None:
+        yield
+        return
+    path = Path(f"{storage}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    except (sqlite3.Error, OSError) as error:
+        raise WorkbenchError(f"{storage} cannot be used to keep a search: {error}.") from error
+    with closing(connection):
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            why = "another search is using it; wait for it, or use another file" if "locked" in str(error) else error
+            raise WorkbenchError(f"{storage} cannot be used to keep a search: {why}.") from error
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Optuna's progress is told by us."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

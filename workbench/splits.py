@@ -1,0 +1,71 @@
+"""Which picture goes where: exact, stratified, and fixed by a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+TEST_SHARE = VALIDATION_SHARE = 0.15
+NEW_SHARE, NEW_MOST = 0.05, 100
+_ENOUGH_FOR_NEW = 8
+
+
+def apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """Share `total` out in proportion to `weights`, in whole numbers, none above its weight (largest remainders).
+
+    `total` is at most the sum of the weights. Equal remainders go to the first.
+    """
+    whole = sum(weights)
+    exact = [total * weight / whole if whole else 0.0 for weight in weights]
+    shares = [int(share) for share in exact]
+    by_remainder = sorted(range(len(weights)), key=lambda k: (shares[k] - exact[k], k))
+    for k in by_remainder[: total - sum(shares)]:
+        shares[k] += 1
+    return shares
+
+
+def stratified(labels: Indices, counts: Sequence[int], *, seed: int) -> list[Indices]:
+    """Disjoint random index sets of exactly `counts` pictures, and last the rest, each with every class's share.
+
+    labels: int64 (N,). The same labels, counts and seed give the same sets. Each set is in ascending order of index.
+    """
+    sizes = np.bincount(labels)
+    plan: list[Indices] = []
+    for count in counts:
+        left = sizes - np.sum(plan, axis=0, dtype=np.int64) if plan else sizes
+        plan.append(np.array(apportion(count, left.tolist())))
+    return take(labels, np.array(plan).reshape(len(counts), len(sizes)), seed=seed)
+
+
+def take(labels: Indices, plan: NDArray[np.int64], *, seed: int) -> list[Indices]:
+    """Disjoint random index sets: `plan[s, k]` pictures of class k in set s, and last a set of the rest."""
+    rng = np.random.default_rng([seed, 0x5B117])
+    chosen: list[list[Indices]] = [[] for _ in range(len(plan) + 1)]
+    for k in range(plan.shape[1]):
+        members = rng.permutation(np.flatnonzero(labels == k))
+        edges = np.cumsum(plan[:, k])
+        for part, indices in zip(chosen, np.split(members, edges), strict=True):
+            part.append(indices)
+    return [np.sort(np.concatenate(part)).astype(np.int64) for part in chosen]
+
+
+def plan_folder(sizes: Sequence[int], *, test: bool = True, validation: bool = True) -> NDArray[np.int64]:
+    """How many pictures of each class go to test, validation and new, int64 (3, classes); the rest is for training.
+
+    15 % to test and 15 % to validation, at least one each; a class of two has no validation picture, a class of one
+    is for training alone. New: 5 % of all, 100 at most, from classes that can spare it. `test` or `validation` is
+    False where the user has set those pictures apart already.
+    """
+    tests = [max(1, round(TEST_SHARE * n)) if test and n >= 2 else 0 for n in sizes]
+    left = [n - taken for n, taken in zip(sizes, tests, strict=True)]
+    validations = [
+        max(1, round(VALIDATION_SHARE * n)) if validation and spare >= 2 else 0
+        for n, spare in zip(sizes, left, strict=True)
+    ]
+    weights = [n if n >= _ENOUGH_FOR_NEW else 0 for n in sizes]
+    new = apportion(min(NEW_MOST, int(NEW_SHARE * sum(weights))), weights)
+    return np.array([tests, validations, new], dtype=np.int64).reshape(3, len(sizes))

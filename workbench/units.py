@@ -1,0 +1,55 @@
+"""Numbers for people: shares as percent, bytes as kB or MB, seconds as µs to hours. Their unit goes with them."""
+
+from __future__ import annotations
+
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def format_share(share: float, digits: int = 1) -> str:
+    """0.9312 -> "93.1 %"; a share short of all, or above nothing, is never rounded to 100 % or 0 %."""
+    text = f"{100 * share:.{digits}f}"
+    step = 10.0**-digits
+    if share < 1 and float(text) >= 100:
+        text = f"{100 - step:.{digits}f}"
+    if share > 0 and float(text) == 0:
+        return f"<{_SPACE}{step:.{digits}f}{_SPACE}%"
+    return f"{text}{_SPACE}%"
+
+
+def format_bytes(count: float) -> str:
+    """383_000 -> "383 kB"; decimal units, three significant digits."""
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= 0.9995 * factor:
+            return f"{_three_digits(count / factor)}{_SPACE}{unit}"
+    return f"{count:.0f}{_SPACE}bytes"
+
+
+def format_seconds(seconds: float) -> str:
+    """9.3e-5 -> "93.0 µs", 41.23 -> "41.2 s", 125 -> "2 min 5 s"; three significant digits below a minute."""
+    if seconds >= 59.95:
+        minutes, rest = divmod(round(seconds), 60)
+        if minutes < 60:
+            return f"{minutes}{_SPACE}min{_SPACE}{rest}{_SPACE}s"
+        return f"{minutes // 60:,}{_SPACE}h{_SPACE}{minutes % 60}{_SPACE}min"
+    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= 0.9995 * factor:
+            return f"{_three_digits(seconds / factor)}{_SPACE}{unit}"
+    return f"{_three_digits(seconds / 1e-9)}{_SPACE}ns" if seconds else f"0{_SPACE}s"
+
+
+def format_ratio(ratio: float) -> str:
+    """5.31 -> "5.3×", 0.5 -> "0.50×"; two significant digits, whole from ten on."""
+    return f"{ratio:,.0f}×" if ratio >= 9.95 else f"{ratio:.1f}×" if ratio >= 0.995 else f"{ratio:.2g}×"
+
+
+def format_number(value: object) -> str:
+    """Any plain value: whole numbers with commas, other numbers to four significant digits, the rest as text."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:#.3g}".rstrip(".")

@@ -20,6 +20,8 @@ from workbench.hyperparameters import HyperParameters
 from workbench.models import Normalise, build_model
 from workbench.pictures import Preprocessing
 
+pytest_plugins = ("browser.lab",)
+
 Mutate = Callable[[bytes, random.Random], bytes]
 
 

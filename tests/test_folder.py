@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
+from workbench import cache
 from workbench.data import Data, load_dataset
 from workbench.errors import WorkbenchError
 from workbench.pictures import Preprocessing, fit_picture, read_picture
@@ -140,8 +143,10 @@ def test_train_and_test_folders_are_kept_apart(tmp_path: Path) -> None:
 
     fill(tmp_path / "val" / "cat", 5)
     fill(tmp_path / "val" / "dog", 5)
+    shutil.copy(tmp_path / "val" / "dog" / "000.png", tmp_path / "train" / "dog" / "copy.png")
     data = load_dataset(tmp_path)
     assert [len(split) for split in data.splits] == [76, 10, 20, 4]
+    assert "train/dog/copy.png (= val/dog/000.png)" in note(data, "Copies used once")
     assert {name.split("/")[0] for name in data.validation.names} == {"val"}
 
 
@@ -182,6 +187,25 @@ def test_names_that_are_no_text_can_be_shown(tmp_path: Path) -> None:
     (text,) = load_dataset(tmp_path).notes
     assert text.encode("utf-8")
     assert "\n" not in text
+
+
+def test_a_set_larger_than_memory_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for label in ("cat", "dog"):
+        fill(tmp_path / label, 20)
+    expected = load_dataset(tmp_path)
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / ".mapped"))
+    monkeypatch.setattr(cache, "IN_MEMORY_BYTES", 1000)
+    for _ in range(2):
+        data = load_dataset(tmp_path)
+        assert data.storage is not None
+        assert data.storage.mapped
+        assert data.preprocessing == expected.preprocessing
+        for mapped, read in zip(data.splits, expected.splits, strict=True):
+            assert torch.equal(mapped.pictures, read.pictures)
+            assert mapped.names == read.names
+    pictures, labels = next(iter(DataLoader(data.train, batch_size=28, num_workers=1)))
+    assert torch.equal(pictures, expected.train.pictures.permute(0, 3, 1, 2) / 255)
+    assert torch.equal(labels, expected.train.labels)
 
 
 def nothing(folder: Path) -> None:

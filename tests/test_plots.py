@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from workbench import plots
+from workbench import chart_style, plots
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, evaluate
 from workbench.hyperparameters import HyperParameters
@@ -273,7 +273,7 @@ def test_ink_on_the_cells_can_be_read() -> None:
     for colour in (plots._CELL_RIGHT, plots._CELL_WRONG):
         for alpha in np.linspace(0, 1, 50):
             base = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
-            ink = plots.PAPER if plots._darkness(colour, alpha) else plots.INK
+            ink = chart_style.PAPER if plots._darkness(colour, alpha) else chart_style.INK
             written = np.array([int(ink[place : place + 2], 16) / 255 for place in (1, 3, 5)])
             light, dark = sorted((_luminance(alpha * base + 1 - alpha), _luminance(written)), reverse=True)
             assert (light + 0.05) / (dark + 0.05) > 3.9

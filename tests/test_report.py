@@ -109,10 +109,10 @@ def _records(epochs: int = 3, validated: bool = True) -> list[Record]:
     ]
 
 
-def _parity(agreement: float) -> Parity:
+def _parity(agreement: float, largest_difference: float | None = 3e-7) -> Parity:
     return Parity(
         pictures=200,
-        largest_difference=3e-7,
+        largest_difference=largest_difference,  # type: ignore[arg-type]
         agreement=agreement,
         clear_changes=0,
         accuracy=0.81,
@@ -146,6 +146,7 @@ def _summary(**changes: Any) -> RunSummary:
             ParityRow(engine="onnx", parity=_parity(1.0)),
             ParityRow(engine="onnx-int8", parity=_parity(0.97), left_out="its answers differ too often"),
             ParityRow(engine="compiled", parity=None, left_out="no compiler was found"),
+            ParityRow(engine="half", parity=_parity(0.5, None), left_out="some are not numbers"),
         ],
         notes=("cat/broken.jpg: damaged; skipped.",),
         versions={"torch": "2.15.0"},
@@ -250,6 +251,7 @@ def test_numbers_are_those_of_the_run() -> None:
         "parity"
     ]
     assert ["compiled", "–", "–", "–", "✗ left out: no compiler was found"] in found.cells["parity"]
+    assert ["half", "not a number", "50.00 %", "81.0 %", "✗ left out: some are not numbers"] in found.cells["parity"]
     described = HyperParameters.describe()
     assert ["epochs", "3", "12", described["epochs"]["help"]] in found.cells["hyper-parameters"]
     assert len(found.cells["hyper-parameters"]) == len(described) + 1

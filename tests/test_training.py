@@ -1,3 +1,4 @@
+import itertools
 import math
 import os
 import random
@@ -117,7 +118,7 @@ def test_it_learns_and_its_records_say_so():
     assert records[0].validation_accuracy is None
     assert (last.device, last.precision) == ("cpu", "fp32")
     assert last.memory_bytes > 10**7
-    assert all(later.seconds > earlier.seconds > 0 for earlier, later in zip(records, records[1:], strict=False))
+    assert all(later.seconds > earlier.seconds > 0 for earlier, later in itertools.pairwise(records))
     assert not model.training
 
 
@@ -333,6 +334,20 @@ def test_no_training_pictures_and_missing_devices_are_sentences():
         next(train(make_model(), empty, QUICK, device="cpu"))
     with pytest.raises(WorkbenchError, match="tpu"):
         next(train(make_model(), DATA, QUICK, device="tpu"))
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), r"Sequential does not take pictures of shape \(N, 3, 12, 12\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(432, 5)), r"gives shape \(2, 5\) .* logits of shape \(2, 2\)"),
+        (nn.Conv2d(3, 2, 3), r"gives shape \(2, 2, 10, 10\)"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused_before_anything_is_written(tmp_path, network, message):
+    with pytest.raises(TrainingError, match=message):
+        next(train(network, DATA, QUICK, device="cpu", resume_point=tmp_path / "r"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_validation_pictures_means_no_validation_figures():

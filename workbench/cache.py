@@ -167,11 +167,7 @@ Contents = tuple[Mapping[str, "Rows | Array"], Mapping[str, Any]]
 
 
 def cached(
-    stem: str,
-    key: str,
-    build: Callable[[], Contents],
-    *,
-    in_memory_bytes: int = IN_MEMORY_BYTES,
+    stem: str, key: str, build: Callable[[], Contents]
 ) -> tuple[dict[str, Tensor], dict[str, Any], Storage, tuple[str, ...]]:
     """The arrays and description that `build` makes, from the cache where it holds them.
 
@@ -184,7 +180,7 @@ def cached(
         path = folder / f"{stem}.safetensors"
         try:
             if path.is_file():
-                return *read_cache(path, key, in_memory_bytes=in_memory_bytes), tuple(notes)
+                return *read_cache(path, key), tuple(notes)
         except (CacheError, OSError) as error:
             notes.append(f"The cache {path.name} was made again: {error}")
     arrays, about = build()
@@ -192,8 +188,8 @@ def cached(
     for folder in cache_folders():
         path = folder / f"{stem}.safetensors"
         try:
-            write_cache(path, key, arrays, about, in_memory_bytes=in_memory_bytes)
-            return *read_cache(path, key, in_memory_bytes=in_memory_bytes), tuple(notes)
+            write_cache(path, key, arrays, about)
+            return *read_cache(path, key), tuple(notes)
         except (WorkbenchError, OSError) as error:
             reason = str(error).rstrip(".")
     notes.append(f"The data could not be kept on the disk and will be made again next time ({reason}).")
@@ -207,14 +203,7 @@ def cached(
     )
 
 
-def write_cache(
-    path: Path,
-    key: str,
-    arrays: Mapping[str, Rows | Array],
-    about: Mapping[str, Any],
-    *,
-    in_memory_bytes: int = IN_MEMORY_BYTES,
-) -> None:
+def write_cache(path: Path, key: str, arrays: Mapping[str, Rows | Array], about: Mapping[str, Any]) -> None:
     """Write arrays (uint8, int64 or float32) and a description of plain values to `path`, whole or not at all.
 
     Raises WorkbenchError where the folder cannot be written and OSError where the disk is full.
@@ -225,7 +214,7 @@ def write_cache(
     raw_bytes = _stored_bytes(arrays)
     payload: Mapping[str, Rows | Array] = arrays
     codec = "raw"
-    if 0 < raw_bytes <= in_memory_bytes:
+    if 0 < raw_bytes <= IN_MEMORY_BYTES:
         packed = {name: _packed(array) for name, array in arrays.items()}
         if sum(array.nbytes for array in packed.values()) <= (1 - MINIMAL_SAVING) * raw_bytes:
             payload, codec = packed, "lz4"
@@ -247,15 +236,13 @@ def write_cache(
                 whole.update(view)
                 file.write(view)
         file.flush()
-        digest = whole.hexdigest() if _stored_bytes(payload) <= in_memory_bytes else _sampled_hash(part, room)
+        digest = whole.hexdigest() if _stored_bytes(payload) <= IN_MEMORY_BYTES else _sampled_hash(part, room)
         header = _header(payload, description, digest, time.perf_counter() - started)
         file.seek(0)
         file.write(header)
 
 
-def read_cache(
-    path: Path, key: str, *, in_memory_bytes: int = IN_MEMORY_BYTES
-) -> tuple[dict[str, Tensor], dict[str, Any], Storage]:
+def read_cache(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any], Storage]:
     """What `write_cache` wrote: tensors, the description, and what it cost.
 
     Raises CacheError where the file is not whole, not of this key, or fails its check.
@@ -268,7 +255,7 @@ def read_cache(
                 raise CacheError("it holds other data than asked for.")
             stored = {name: file.get_tensor(name) for name in description["arrays"]}
         stored_bytes = sum(tensor.nbytes for tensor in stored.values())
-        mapped = stored_bytes > in_memory_bytes
+        mapped = stored_bytes > IN_MEMORY_BYTES
         if description["content_sha256"] != (
             _sampled_hash(path, path.stat().st_size - stored_bytes) if mapped else _hash(stored.values())
         ):

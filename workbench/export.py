@@ -125,6 +125,20 @@ def export_onnx(model: nn.Module, preprocessing: Preprocessing) -> bytes:
     classifier = Classifier(copied, preprocessing).eval().requires_grad_(False)
     classifier.normalise = _Contiguous(preprocessing)
     example = torch.zeros(2, preprocessing.height, preprocessing.width, preprocessing.channels, dtype=torch.uint8)
+    kind = type(bare).__qualname__
+    proto = _exported(classifier, example, kind)
+    for value in (*proto.graph.input, *proto.graph.output):
+        # Where it cannot follow a network for any batch, the exporter falls back to the batch of the example.
+        if value.type.tensor_type.shape.dim[0].HasField("dim_value"):
+            raise WorkbenchError(
+                f"torch.onnx cannot export this {kind} for any number of pictures: its {value.name} would always be "
+                f"{len(example)} at once. Take the batch size from the input (x.shape[0]) instead of writing a number."
+            )
+    _strip(proto)
+    return bytes(proto.SerializeToString())
+
+
+def _exported(classifier: nn.Module, example: Tensor, kind: str) -> onnx.ModelProto:
     try:
         with _quiet():
             program = torch.onnx.export(
@@ -143,15 +157,14 @@ def export_onnx(model: nn.Module, preprocessing: Preprocessing) -> bytes:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
+        reason = shortened(" ".join(str(cause).split()), 300)
         raise WorkbenchError(
-            f"torch.onnx cannot export this {type(bare).__qualname__}: {shortened(cause, 300)}. The network must work "
-            "for any number of pictures, and without Python decisions that depend on their values."
+            f"torch.onnx cannot export this {kind}: {reason} — the network must work for any number of pictures, and "
+            "without Python decisions that depend on their values."
         ) from error
     if program is None:
-        raise WorkbenchError(f"torch.onnx gave nothing for this {type(bare).__qualname__}.")
-    proto = program.model_proto
-    _strip(proto)
-    return bytes(proto.SerializeToString())
+        raise WorkbenchError(f"torch.onnx gave nothing for this {kind}.")
+    return program.model_proto
 
 
 def quantize(content: bytes, train: Split, *, seed: int = 0, count: int = CALIBRATION_PICTURES) -> bytes:

@@ -20,6 +20,7 @@ from workbench.errors import WorkbenchError
 from workbench.parity import CLEAR_MARGIN, FP32_DIFFERENCE
 from workbench.pictures import Preprocessing
 from workbench.processor import usable_cores
+from workbench.sealed import shortened
 
 if TYPE_CHECKING:
     import torch
@@ -154,7 +155,10 @@ class Predictor:
         session = _session(content, threads)
 
         def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.asarray(session.run(None, {"pictures": pictures})[0])
+            try:
+                return np.asarray(session.run(None, {"pictures": pictures})[0])
+            except Exception as error:  # ONNX Runtime's errors share no base class
+                raise WorkbenchError(f"ONNX Runtime failed on {len(pictures)} pictures: {_one_line(error)}") from error
 
         return cls(run, engine=engine, labels=labels, preprocessing=preprocessing, device="cpu", threads=threads)
 
@@ -265,7 +269,11 @@ def _session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class
-        raise WorkbenchError(f"ONNX Runtime cannot run this network: {str(error)[:300]}.") from error
+        raise WorkbenchError(f"ONNX Runtime cannot run this network: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return shortened(" ".join(str(error).split()), 300)
 
 
 def _torch_run(

@@ -22,18 +22,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from workbench import plots
+from workbench import chart_style
 
 Content = Element | str | None
 
-# The colours of plots.py become the page's own, so that dark mode reaches into the charts.
+# The colours of charts become the page's own, so that dark mode reaches into the charts.
 _THEME = {
-    plots.INK: "var(--ink)",
-    plots.MUTED: "var(--muted)",
-    plots.GRID: "var(--line)",
-    plots.BLUE: "var(--blue)",
-    plots.SKY: "var(--sky)",
-    plots.VERMILLION: "var(--vermillion)",
+    chart_style.INK: "var(--ink)",
+    chart_style.MUTED: "var(--muted)",
+    chart_style.GRID: "var(--line)",
+    chart_style.BLUE: "var(--blue)",
+    chart_style.SKY: "var(--sky)",
+    chart_style.VERMILLION: "var(--vermillion)",
 }
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
@@ -236,7 +236,7 @@ th, td { text-align: left; vertical-align: top; padding: 0.42rem 1.2rem 0.42rem 
   border-bottom: 1px solid var(--line); }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--muted); font-weight: 600; font-size: 0.85rem; vertical-align: bottom; }
-tbody th { font-weight: 600; overflow-wrap: break-word; }
+tbody th { font-weight: 600; overflow-wrap: break-word; min-width: 5.5rem; }
 th.n, td.n { text-align: right; }
 td.n { white-space: nowrap; }
 ul.pictures { display: grid; gap: 0.9rem 0.7rem;

@@ -15,11 +15,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from workbench.chart_style import (
+    BLUE,
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    SKY,
+    TEXT_SIZE,
+    VERMILLION,
+    aspect_of,
+    finish,
+    plain,
+    short,
+    width_of,
+)
+from workbench.chart_style import alt_text as alt_text
+from workbench.chart_style import new_figure as new_figure
 from workbench.errors import WorkbenchError
 from workbench.measurement import Latency
 from workbench.units import format_bytes, format_number, format_ratio, format_seconds, format_share
@@ -28,12 +44,6 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
     from workbench.search import Trial
     from workbench.training import Record
-
-INK, MUTED, GRID, PAPER = "#1f2328", "#57606a", "#d8dee4", "#ffffff"
-BLUE, VERMILLION, SKY = "#0072b2", "#d55e00", "#56b4e9"
-
-_TEXT_SIZE, _TITLE_SIZE = 9.5, 11.0
-_LONGEST_LABEL = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,17 +54,6 @@ class LatencyRow:
     batch_size: int
     threads: int
     latency: Latency
-
-
-def new_figure(width: float = 4.8, height: float = 3.4) -> tuple[Figure, Axes]:
-    """A figure of so many inches with one Axes, laid out so that no label is cut off."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def alt_text(axes: Axes) -> str:
-    """A sentence or two that say what a function of this module drew: for readers who do not see it."""
-    return str(axes.get_label())
 
 
 def learning_curves(records: Sequence[Record], axes: Axes, measure: Literal["accuracy", "loss"] = "accuracy") -> Axes:
@@ -74,10 +73,10 @@ def learning_curves(records: Sequence[Record], axes: Axes, measure: Literal["acc
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     kind, curve = ("Validation", validated) if validated else ("Training", list(zip(epochs, training, strict=True)))
-    legend = axes.legend(frameon=False, fontsize=_TEXT_SIZE, labelcolor=INK)
+    legend = axes.legend(frameon=False, fontsize=TEXT_SIZE, labelcolor=INK)
     legend.set_in_layout(False)
     said = format_share if measure == "accuracy" else format_number
-    return _finish(
+    return finish(
         axes,
         _accuracy_message(kind, curve) if measure == "accuracy" else _loss_message(kind, curve),
         f"Line chart of {measure} by epoch, {epochs[0]} to {epochs[-1]}: training from {said(training[0])} to "
@@ -102,7 +101,7 @@ def learning_rate_curve(records: Sequence[Record], axes: Axes) -> Axes:
         axes.plot(epochs[top], rates[top], "o", color=BLUE, markersize=5)
         end = "near 0" if rates[-1] < 0.01 * rates[top] else f"at {rates[-1]:.2g}"
         message = f"The learning rate peaks at {rates[top]:.2g} after {epochs[top]:.1f} epochs and ends {end}"
-    return _finish(axes, message, f"Line chart of the learning rate over {records[-1].epochs} epochs.")
+    return finish(axes, message, f"Line chart of the learning rate over {records[-1].epochs} epochs.")
 
 
 def confusion_matrix(evaluation: Evaluation, axes: Axes) -> Axes:
@@ -133,14 +132,14 @@ def confusion_matrix(evaluation: Evaluation, axes: Axes) -> Axes:
     if worst:
         truth, answer, often = worst[0]
         share = format_share(often / max(1, int(counts[evaluation.labels.index(truth)].sum())))
-        message = f"Most often mistaken: {_short(truth)} for {_short(answer)} ({often}×, {share})"
-    return _finish(
+        message = f"Most often mistaken: {short(truth)} for {short(answer)} ({often}×, {share})"
+    return finish(
         axes,
         message,
         f"Confusion matrix of {classes} classes on {evaluation.count:,} pictures: {wrong:,} off the diagonal, "
         f"{format_share(evaluation.accuracy)} on it.",
         grid=False,
-        tick_size=_TEXT_SIZE if classes <= 15 else 7.0,
+        tick_size=TEXT_SIZE if classes <= 15 else 7.0,
     )
 
 
@@ -166,7 +165,7 @@ def picture_grid(
     height, width = pictures.shape[1:3]
     cell = height / width
     # A picture with its caption is about a quarter taller than the picture; the grid takes the shape of the Axes.
-    columns = columns or min(len(pictures), math.ceil(math.sqrt(1.25 * cell * len(pictures) * _aspect(axes))))
+    columns = columns or min(len(pictures), math.ceil(math.sqrt(1.25 * cell * len(pictures) * aspect_of(axes))))
     rows = math.ceil(len(pictures) / columns)
     lines = _caption_lines(captions, axes, columns, marked=wrong is not None)
     step = cell + 0.08 + max(map(len, lines)) * _line_height(axes, columns)
@@ -188,7 +187,7 @@ def picture_grid(
     axes.set_ylim(step * rows, -0.02)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    return _finish(axes, title, f"{len(pictures)} pictures: {'; '.join(map(_plain, captions))}.", grid=False)
+    return finish(axes, title, f"{len(pictures)} pictures: {'; '.join(map(plain, captions))}.", grid=False)
 
 
 def latency_bars(rows: Sequence[LatencyRow], axes: Axes) -> Axes:
@@ -213,18 +212,18 @@ def latency_bars(rows: Sequence[LatencyRow], axes: Axes) -> Axes:
             format_seconds(row.latency.p50), (end, place), (6, 0), textcoords="offset points", va="center", color=INK
         )
     axes.set_xlim(0, 1.28 * slow.max())
-    names = [f"{_short(row.engine)}\n{row.threads} thread{'s' if row.threads > 1 else ''}" for row in order]
+    names = [f"{short(row.engine)}\n{row.threads} thread{'s' if row.threads > 1 else ''}" for row in order]
     axes.set_yticks(places, names, parse_math=False)
     count = order[0].batch_size
     what = "one picture" if count == 1 else f"{count} pictures"
     origins = " and ".join(sorted({row.latency.origin for row in rows}))
     axes.set_xlabel(f"{unit} for {what}, {origins} (bar: median, whisker: p90)")
     best, worst = order[-1], order[0]
-    message = f"{_short(best.engine)} answers {what} in {format_seconds(best.latency.p50)}"
+    message = f"{short(best.engine)} answers {what} in {format_seconds(best.latency.p50)}"
     if len(order) > 1:
-        message += f", {format_ratio(worst.latency.p50 / best.latency.p50)} as fast as {_short(worst.engine)}"
-    said = ", ".join(f"{_short(row.engine)} {format_seconds(row.latency.p50)}" for row in reversed(order))
-    return _finish(axes, message, f"Bar chart of the median time for {what}, {origins}: {said}.", grid="x")
+        message += f", {format_ratio(worst.latency.p50 / best.latency.p50)} as fast as {short(worst.engine)}"
+    said = ", ".join(f"{short(row.engine)} {format_seconds(row.latency.p50)}" for row in reversed(order))
+    return finish(axes, message, f"Bar chart of the median time for {what}, {origins}: {said}.", grid="x")
 
 
 def bytes_bars(sizes: Mapping[str, int], axes: Axes) -> Axes:
@@ -249,7 +248,7 @@ def bytes_bars(sizes: Mapping[str, int], axes: Axes) -> Axes:
     for place, size in zip(places, values, strict=True):
         text = (7 if logarithmic else 5, 0)
         axes.annotate(format_bytes(size), (size, place), text, textcoords="offset points", va="center", color=INK)
-    axes.set_yticks(list(places), [_short(name) for name, _ in order], parse_math=False)
+    axes.set_yticks(list(places), [short(name) for name, _ in order], parse_math=False)
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _round_bytes(value)))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -257,11 +256,11 @@ def bytes_bars(sizes: Mapping[str, int], axes: Axes) -> Axes:
         axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel("size" + (" (logarithmic axis)" if logarithmic else ""))
     (small, least), (large, most) = order[0], order[-1]
-    message = f"{_short(large)}: {format_bytes(most)}"
+    message = f"{short(large)}: {format_bytes(most)}"
     if len(order) > 1:
-        message = f"{_short(large)}: {format_ratio(most / least)} the size of {_short(small)}"
-    said = ", ".join(f"{_short(name)} {format_bytes(size)}" for name, size in reversed(order))
-    return _finish(axes, message, f"Chart of sizes: {said}.", grid="x")
+        message = f"{short(large)}: {format_ratio(most / least)} the size of {short(small)}"
+    said = ", ".join(f"{short(name)} {format_bytes(size)}" for name, size in reversed(order))
+    return finish(axes, message, f"Chart of sizes: {said}.", grid="x")
 
 
 def search_history(trials: Sequence[Trial], axes: Axes) -> Axes:
@@ -284,10 +283,10 @@ def search_history(trials: Sequence[Trial], axes: Axes) -> Axes:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("trial")
     axes.set_ylabel("validation accuracy")
-    axes.legend(frameon=False, fontsize=_TEXT_SIZE, labelcolor=INK)
+    axes.legend(frameon=False, fontsize=TEXT_SIZE, labelcolor=INK)
     message = f"Trial {best.number} is the best of {len(trials)}: {format_share(best.value)} of the validation pictures"
     said = f"{len(complete)} complete, {len(pruned)} stopped early, {len(failed)} failed"
-    return _finish(axes, message, f"Chart of validation accuracy by trial: {said}.")
+    return finish(axes, message, f"Chart of validation accuracy by trial: {said}.")
 
 
 def parallel_coordinates(trials: Sequence[Trial], axes: Axes) -> Axes:
@@ -318,8 +317,8 @@ def parallel_coordinates(trials: Sequence[Trial], axes: Axes) -> Axes:
     axes.spines["left"].set_visible(False)
     axes.spines["bottom"].set_visible(False)
     said = ", ".join(f"{name} {format_number(best.sampled[name])}" for name in names)
-    axes.legend(frameon=False, fontsize=_TEXT_SIZE, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    return _finish(
+    axes.legend(frameon=False, fontsize=TEXT_SIZE, labelcolor=INK, loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    return finish(
         axes,
         f"Best of {len(complete)} complete trials: {format_share(best.value)} with {said}",
         f"Parallel coordinates of {len(complete)} trials over {', '.join(names)} and validation accuracy.",
@@ -341,66 +340,10 @@ def importance_bars(importances: Mapping[str, float], axes: Axes) -> Axes:
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
     axes.set_xlabel("share of the differences in validation accuracy")
     said = ", ".join(f"{name} {format_share(share, 0)}" for name, share in reversed(order))
-    return _finish(axes, f"{order[-1][0]} matters most in this search", f"Bar chart of importance: {said}.", grid="x")
+    return finish(axes, f"{order[-1][0]} matters most in this search", f"Bar chart of importance: {said}.", grid="x")
 
 
 _CELL_RIGHT, _CELL_WRONG = "#005a8e", "#b84a00"  # darker than the palette: numbers are written on them
-
-
-def _finish(
-    axes: Axes, title: str, alt: str, grid: Literal["x", "y", False] = "y", tick_size: float = _TEXT_SIZE
-) -> Axes:
-    """The look that all figures share; the alt text is kept as the Axes' own label."""
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(GRID)
-    if grid:
-        axes.grid(axis=grid, color=GRID, linewidth=0.8)
-        axes.spines["left" if grid == "y" else "bottom"].set_visible(False)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=tick_size, length=0)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=MUTED, size=_TEXT_SIZE, parse_math=False)
-    for text in axes.texts:
-        text.set_parse_math(False)
-    if title:
-        room = max(20, int(_width(axes) * 72 / (0.56 * _TITLE_SIZE)))
-        axes.set_title(
-            _balanced(_plain(title), room),
-            loc="left",
-            size=_TITLE_SIZE,
-            weight="bold",
-            color=INK,
-            pad=10,
-            parse_math=False,
-        )
-    axes.set_label(f"{_plain(title)}. {alt}" if title else alt)
-    return axes
-
-
-def _balanced(text: str, room: int) -> str:
-    """Text in as few lines of `room` characters as it needs, all of about the same length."""
-    lines = textwrap.wrap(text, room, break_on_hyphens=False)
-    while room > 10:
-        room -= 1
-        narrower = textwrap.wrap(text, room, break_on_hyphens=False)
-        if len(narrower) > len(lines):
-            break
-        lines = narrower
-    return "\n".join(lines)
-
-
-def _width(axes: Axes) -> float:
-    """Of the Axes, in inches, before the layout makes room for labels."""
-    figure = axes.get_figure(root=True)
-    return float(axes.get_position().width * figure.get_figwidth()) if figure is not None else 4.0
-
-
-def _aspect(axes: Axes) -> float:
-    """Width over height."""
-    figure, place = axes.get_figure(root=True), axes.get_position()
-    return float(_width(axes) / (place.height * figure.get_figheight())) if figure is not None else 1.6
 
 
 def _epoch_ends(records: Sequence[Record]) -> list[Record]:
@@ -429,7 +372,7 @@ def _class_ticks(axes: Axes, labels: Sequence[str]) -> None:
     """Every class by name up to thirty; beyond that, numbers of classes."""
     if len(labels) > 30:
         return
-    names, many = [_short(label) for label in labels], len(labels) > 15
+    names, many = [short(label) for label in labels], len(labels) > 15
     slant: dict[str, Any] = {"rotation": 90 if many else 45, "ha": "right", "rotation_mode": "anchor"}
     slant |= {"va": "center"} if many else {}
     axes.set_xticks(range(len(labels)), names, parse_math=False, **slant)
@@ -444,13 +387,13 @@ def _darkness(colour: str, alpha: float) -> bool:
 
 
 def _caption_lines(captions: Sequence[str], axes: Axes, columns: int, *, marked: bool) -> list[list[str]]:
-    width = max(6, int(_width(axes) * 1.25 / columns * 72 / (0.58 * 8)) - (2 if marked else 0))
-    return [textwrap.wrap(_plain(caption), width)[:3] or [""] for caption in captions]
+    width = max(6, int(width_of(axes) * 1.25 / columns * 72 / (0.58 * 8)) - (2 if marked else 0))
+    return [textwrap.wrap(plain(caption), width)[:3] or [""] for caption in captions]
 
 
 def _line_height(axes: Axes, columns: int) -> float:
     """Height of a caption's line in widths of a picture."""
-    return 8 * 1.3 / 72 / (_width(axes) * 1.2 / (1.1 * columns))
+    return 8 * 1.3 / 72 / (width_of(axes) * 1.2 / (1.1 * columns))
 
 
 def _round_bytes(count: float) -> str:
@@ -492,14 +435,3 @@ def _spread_ticks(axes: Axes, place: int, column: Sequence[Any], *, is_share: bo
             text, (place, float(heights[end])), (0, offset), textcoords="offset points", ha="center",
             va="top" if offset < 0 else "bottom", size=8.5, color=INK,
         )  # fmt: skip
-
-
-def _plain(text: str) -> str:
-    """One line without control characters."""
-    kept = (c if c.isprintable() or c == "\N{NO-BREAK SPACE}" else " " for c in str(text))
-    return "".join(kept).strip()
-
-
-def _short(label: str) -> str:
-    label = _plain(label)
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

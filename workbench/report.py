@@ -54,11 +54,12 @@ class ParityRow:
 class RunSummary:
     """All that the report shows; every number was measured in the run it tells of.
 
-    data: name of the data set. pictures: split name -> count. model: its name; parameters: learned values. device:
-    what trained, in words. steps: in order. records: of training. test, test_pictures and new, new_pictures belong
-    together, pictures uint8 (N, H, W, C) arrays or tensors, in the same order; new may be None. sizes: name -> bytes
-    of each thing left on the bench, largest first is not needed. latencies: measured on `machine`, in words. notes:
-    what loading the data had to say. versions: software -> version. created: when the run ended.
+    data: name of the data set. pictures: split ("training", …) -> count. model: its name; parameters: learned values.
+    device: what trained, in words. steps: in order, one of them named "training". records: of training. test and
+    test_pictures belong together, so do new and new_pictures (None where there are none): pictures are uint8
+    (N, H, W, C) arrays or tensors. sizes: name -> bytes of each thing left on the bench. latencies: of the engines, on
+    `machine`, in words. notes: what loading the data had to say. versions: software -> version. created: when the run
+    ended.
     """
 
     data: str
@@ -279,7 +280,7 @@ def _sizes(run: RunSummary) -> Iterable[Content]:
     yield _charts(
         _drawn("bytes", partial(plots.bytes_bars, drawable), height=3.0) if drawable else None,
         table(
-            f"Bytes on disk, measured, and their share of the largest ({largest})",
+            f"Sizes, measured, and their share of the largest ({largest})",
             ("what", "bytes", "share"),
             rows,
             numeric=(1, 2),
@@ -339,8 +340,10 @@ def _parity(run: RunSummary) -> Iterable[Content]:
 def _compared(parity: Parity | None) -> tuple[str, str, str]:
     if parity is None:
         return ("–",) * 3
+    # A manifest has None for a difference that is no number: JSON cannot carry infinity.
+    finite = parity.largest_difference is not None and np.isfinite(parity.largest_difference)
     return (
-        f"{parity.largest_difference:.2g}",
+        f"{parity.largest_difference:.2g}" if finite else "not a number",
         format_share(parity.agreement, 2),
         format_share(parity.accuracy),
     )

@@ -149,9 +149,8 @@ def _run_trial(study: optuna.Study, data: Data, base: HyperParameters, space: Sp
         chosen = base.replace(**{field: _propose(trial, field, choices) for field, choices in space.items()})
         state, reason = _train(trial, data, chosen, device, ends)
     finally:
-        trial.set_user_attr("epochs", len(ends))
-        trial.set_user_attr("seconds", time.perf_counter() - start)
-        trial.set_user_attr("reason", reason)
+        outcome = {"epochs": len(ends), "seconds": time.perf_counter() - start, "reason": reason}
+        trial.set_user_attr("outcome", outcome)
         with _quiet():
             value = ends[-1].validation_accuracy if state == TrialState.COMPLETE else None
             ended = study.tell(trial, value, state=state)
@@ -275,7 +274,7 @@ def _give_up_unfinished(study: optuna.Study) -> None:
 def _finished(study: optuna.Study) -> int:
     """Trials that were carried to an end; those that were interrupted or killed do not count."""
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state in _STATES]
-    return sum(trial.user_attrs.get("reason", _STOPPED) != _STOPPED for trial in ended)
+    return sum(_outcome(trial)["reason"] != _STOPPED for trial in ended)
 
 
 def _told(trial: FrozenTrial, base: HyperParameters) -> Trial:
@@ -285,10 +284,14 @@ def _told(trial: FrozenTrial, base: HyperParameters) -> Trial:
         sampled=dict(trial.params),
         value=trial.intermediate_values[trial.last_step] if trial.last_step is not None else None,
         state=_STATES[trial.state],
-        epochs=trial.user_attrs.get("epochs", len(trial.intermediate_values)),
-        seconds=trial.user_attrs.get("seconds", 0.0),
-        reason=trial.user_attrs.get("reason", _STOPPED),
+        **_outcome(trial),
     )
+
+
+def _outcome(trial: FrozenTrial) -> dict[str, Any]:
+    """What was written down at its end; a killed trial wrote nothing."""
+    killed = {"epochs": len(trial.intermediate_values), "seconds": 0.0, "reason": _STOPPED}
+    return trial.user_attrs.get("outcome", killed)
 
 
 @contextmanager

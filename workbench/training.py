@@ -26,6 +26,7 @@ from workbench.evaluation import evaluate, predict
 from workbench.hyperparameters import HyperParameters
 from workbench.models import Normalise
 from workbench.optimization import choose_precision, learning_rate_at, make_optimizer
+from workbench.randomness import RandomStream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +79,11 @@ def train(
     With `resume_point` the run's whole state is kept in that file: at the start, every `save_seconds`, when stopped
     and at the end. `resume=True` goes on from it; on a CPU the weights then end bit-identical to those of a run never
     stopped, for which the same number of threads is needed. `exact=False` waives that (another machine, another
-    device). Torch's global random state is left alone; the model is left in evaluation mode, on the device.
+    device). Torch's global random state is left alone; its threads are reduced to the cores there are; the model is
+    left in evaluation mode, on the device.
 
-    Raises TrainingError where a resume point is of another run, a loss is not finite (naming the step), the network
-    does not take the pictures, or `send` gets something else.
+    Raises TrainingError where the network does not take the pictures, the memory does not suffice, a loss is not
+    finite (naming the step), a resume point is of another run, or `send` gets something else.
     """
     run = _Run(model, data, hyperparameters, find_device(device), resume_point)
     if resume:
@@ -96,11 +98,21 @@ def train(
                 run.save(unless_newer_than=0.0 if interrupted else save_seconds)
             if interrupted:
                 raise KeyboardInterrupt
-            sent = yield record
-            if sent:
-                run.change(sent)
+            try:
+                sent = yield record
+                if sent:
+                    run.change(sent)
+            except BaseException:  # closed, or sent what cannot be: the state is still that of the record
+                run.save()
+                raise
+        run.save()
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"{run.device.description} has too little memory for this network with batch_size = "
+            f"{hyperparameters.batch_size}: try {max(1, hyperparameters.batch_size // 2)}."
+        ) from error
     finally:
-        run.leave()
+        model.eval()
 
 
 def history(resume_point: Path) -> list[Record]:
@@ -123,7 +135,7 @@ class _Run:
             raise TrainingError(f"{data.name} has no pictures to train on.")
         keep_freed_memory()
         self.model, self.data, self.hyperparameters, self.device = model, data, hyperparameters, device
-        self.resume_point = resume_point
+        self.resume_point, self.fingerprint = resume_point, _fingerprint(data)
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         model.to(device.torch)
         if hyperparameters.channels_last:
@@ -133,7 +145,7 @@ class _Run:
         self.optimizer = make_optimizer(model, hyperparameters, device.torch)
         self.loss_of = nn.CrossEntropyLoss(label_smoothing=hyperparameters.label_smoothing)
         self.forward = torch.compile(model) if hyperparameters.compile else model
-        self.randomness = _Randomness(hyperparameters.seed, device.torch)
+        self.randomness = RandomStream(hyperparameters.seed, device.torch)
         self.steps = hyperparameters.epochs * len(self.batches)
         self.step = 0
         self.seconds = 0.0
@@ -145,6 +157,28 @@ class _Run:
         self.saved_at = time.monotonic()
         self._queue: Iterator[tuple[Tensor, Tensor]] = iter(())
         self._queue_step = -1
+        self._check_fits()
+
+    def _check_fits(self) -> None:
+        """Show the network two pictures before anything is written or learned."""
+        height, width, channels = self.data.shape
+        name, classes = type(self.model).__qualname__, len(self.data.labels)
+        pictures = self.data.train.pictures[:2].to(self.device.torch)
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                logits = self.model(self.normalise(pictures))
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise TrainingError(
+                f"{name} does not take pictures of shape (N, {channels}, {height}, {width}): {reason}"
+            ) from error
+        if not isinstance(logits, Tensor) or logits.shape != (len(pictures), classes):
+            given = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise TrainingError(
+                f"{name} gives {given} for {len(pictures)} pictures; logits of shape ({len(pictures)}, {classes}) are "
+                f"needed, one for each label of {self.data.name}."
+            )
 
     # Beginning, stopping, going on ------------------------------------------------------------------------------
 
@@ -152,7 +186,7 @@ class _Run:
         with self.working():
             if self.precision == "auto":
                 self.precision = self._race()
-        self.randomness = _Randomness(self.hyperparameters.seed, self.device.torch)  # the race drew from it too
+        self.randomness = RandomStream(self.hyperparameters.seed, self.device.torch)  # the race drew from it too
         self.save()
 
     def restore(self, exact: bool) -> None:
@@ -185,7 +219,7 @@ class _Run:
                     f"{where} was begun with {name} = {before.get(name)!r}, not {value!r}. Resume with the same "
                     "hyper-parameters, or start a new run from its weights."
                 )
-        if state["data"] != _fingerprint(self.data):
+        if state["data"] != self.fingerprint:
             raise TrainingError(
                 f"{where} was begun on other pictures than this {self.data.name}. Resume with the same data."
             )
@@ -211,7 +245,7 @@ class _Run:
             return
         state = {
             "hyperparameters": asdict(self.hyperparameters.replace(learning_rate=self._first_learning_rate())),
-            "data": _fingerprint(self.data),
+            "data": self.fingerprint,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -226,11 +260,6 @@ class _Run:
         }
         save_resume_point(self.resume_point, state)
         self.saved_step, self.saved_at = self.step, time.monotonic()
-
-    def leave(self) -> None:
-        self.model.eval()
-        if all(math.isfinite(record.loss) for record in self.history[-1:]):
-            self.save()
 
     def change(self, sent: Mapping[str, float]) -> None:
         unknown = set(sent) - {"learning_rate"}
@@ -369,41 +398,6 @@ class _Run:
             device=self.device.name,
             precision=self.precision,
         )
-
-
-class _Randomness:
-    """Our own stream of random numbers for dropout and the like, so that a run neither uses nor moves the user's."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self.device = device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            self.states = self._read()
-
-    def _read(self) -> list[Tensor]:
-        states = [torch.get_rng_state()]
-        if self.device.type == "cuda":
-            states.append(torch.cuda.get_rng_state(self.device))
-        elif self.device.type == "mps":
-            states.append(torch.mps.get_rng_state())
-        return states
-
-    def _write(self, states: list[Tensor]) -> None:
-        torch.set_rng_state(states[0])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(states[1], self.device)
-        elif self.device.type == "mps":
-            torch.mps.set_rng_state(states[1])
-
-    @contextmanager
-    def ours(self) -> Iterator[None]:
-        theirs = self._read()
-        self._write(self.states)
-        try:
-            yield
-        finally:
-            self.states = self._read()
-            self._write(theirs)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ app = typer.Typer(
     name="workbench",
     help="Train a network on one machine, run it on another, and measure what each costs.",
     epilog="Begin with:  workbench workflow",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.exceptions import TyperException
 
 from workbench.errors import WorkbenchError
 
@@ -22,17 +25,20 @@ class Stopped(WorkbenchError):
     """The user stopped the command; the text says how to go on."""
 
 
-def run_command(command: Callable[[], Any]) -> None:
-    """Run the command line: a WorkbenchError becomes one sentence and exit code 2, never a traceback.
+def run_command(app: typer.Typer) -> None:
+    """Run the command line: bad input becomes one sentence and exit code 2, never a traceback.
 
     WORKBENCH_DEBUG=1 lets the traceback of an unexpected error through.
     """
     try:
-        command()
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except (typer.Abort, KeyboardInterrupt):
+        fail("Stopped.", code=130)
+    except TyperException as error:
+        sentence = error.format_message()
+        fail(f"{sentence} (workbench --help, or workbench COMMAND --help, tells what there is)", code=2)
     except WorkbenchError as error:
         fail(str(error), code=130 if isinstance(error, Stopped) else 2)
-    except KeyboardInterrupt:
-        fail("Stopped.", code=130)
     except BrokenPipeError:
         # The reader of our output has gone (`workbench devices | head -1`); python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

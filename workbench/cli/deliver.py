@@ -42,14 +42,14 @@ def export(
         bar = Bar(progress)
         bundle = export_run(found, load_run_data(found, bar), bar)
     if as_json:
-        parity = {name: dict(engine.parity) for name, engine in bundle.engines.items()}
+        parities = {name: dict(engine.parity) for name, engine in bundle.engines.items()}
         sizes = {name: len(engine.content) for name, engine in bundle.engines.items()}
         left_out = {name: dict(about) for name, about in bundle.left_out.items()}
         print_json(
             {
                 "bundle": str(bundle.path),
                 "accuracy": bundle.accuracy,
-                "parity": parity,
+                "parity": parities,
                 "bytes": sizes,
                 "left_out": left_out,
             }

@@ -1,0 +1,20 @@
+"""`python -m benchmarks NAME …` runs benchmarks/NAME.py; its last line of output is one JSON object."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    names = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+    if len(sys.argv) < 2 or sys.argv[1] not in names:
+        sys.exit(f"Usage: python -m benchmarks NAME [options], where NAME is one of: {', '.join(names)}.")
+    name = sys.argv.pop(1)
+    sys.argv[0] = f"python -m benchmarks {name}"
+    importlib.import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""A real JupyterLab, started as `make lab` starts it, on a copy of the notebooks; a real browser runs them.
+
+Each notebook is executed once in a session, whatever number of tests look at the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from workbench.lab import lab_command
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+PATIENCE_SECONDS = 900.0
+BROWSERS = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"),
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+)
+NO_BROWSER = "no Chromium or Chrome was found: the notebooks were run without a page around them"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running JupyterLab: `address` ends in a slash and asks for `token`; `folder` holds `notebooks/`."""
+
+    address: str
+    token: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A notebook after Run All: its saved file, a picture of the page and what the page complained of."""
+
+    notebook: Any
+    screenshot: Path | None
+    complaints: tuple[str, ...]
+    dialogs: int
+
+
+def find_browser() -> str | None:
+    """A Chromium or Chrome on this machine."""
+    return next((found for name in BROWSERS if (found := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """The browser's path. Without one a user's run skips, and CI's fails."""
+    found = find_browser()
+    if found is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(NO_BROWSER)
+    return found
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab on a copy of the notebooks, with none of the user's own settings."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    kinds = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    kinds += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+    own = {kind: str(tmp_path_factory.mktemp(kind.lower())) for kind in kinds}
+    command = lab_command(folder=folder, browser=False)
+    command += [f"--ServerApp.port={_free_port()}", "--ServerApp.port_retries=0"]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | own, start_new_session=True)
+    try:
+        yield _ready(process, Path(own["JUPYTER_RUNTIME_DIR"]), folder)
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Execution]:
+    """Gives the execution of a notebook by its name: in the browser where there is one, else without a page."""
+    done: dict[str, Execution] = {}
+    pictures = tmp_path_factory.mktemp("pages")
+
+    def execution_of(name: str) -> Execution:
+        if name not in done:
+            path = find_browser()
+            if path:
+                done[name] = _run_in_browser(path, request.getfixturevalue("lab"), name, pictures)
+            else:
+                done[name] = _run_without_page(name, pictures)
+        return done[name]
+
+    return execution_of
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _ready(process: subprocess.Popen[bytes], runtime: Path, folder: Path) -> Server:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        for told in runtime.glob("jpserver-*.json"):
+            try:
+                facts = json.loads(told.read_text())
+                with urllib.request.urlopen(f"{facts['url']}api/status?token={facts['token']}", timeout=10):
+                    return Server(facts["url"], facts["token"], folder)
+            except (OSError, ValueError):
+                continue
+        time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
+
+
+def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Execution:
+    from playwright.sync_api import sync_playwright
+
+    complaints: list[str] = []
+    # Closed again at once: Playwright's event loop would be in the way of other tests.
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{server.address}lab/tree/notebooks/{name}?token={server.token}")
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+        dialogs = page.locator(".jp-Dialog").count()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        notebook = _saved_when_done(page, server.folder / "notebooks" / name)
+        screenshot = pictures / f"{Path(name).stem}.png"
+        page.screenshot(path=screenshot)
+        chromium.close()
+    return Execution(notebook, screenshot, tuple(complaints), dialogs)
+
+
+def _saved_when_done(page: Any, path: Path) -> Any:
+    """Save until every code cell has run, or one has failed, and the kernel is idle again; the saved notebook."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        page.wait_for_timeout(1000)
+        idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").count() > 0
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(500)
+        notebook = nbformat.read(path, as_version=4)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        failed = any(output.output_type == "error" for cell in cells for output in cell.outputs)
+        if idle and (failed or all(cell.execution_count for cell in cells)):
+            return notebook
+    raise RuntimeError(f"{path.name} was not done after {PATIENCE_SECONDS:.0f} s")
+
+
+def _run_without_page(name: str, folder: Path) -> Execution:
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks", dirs_exist_ok=True)
+    notebook = nbformat.read(folder / "notebooks" / name, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=int(PATIENCE_SECONDS), resources={"metadata": {"path": folder / "notebooks"}}
+    )
+    client.allow_errors = True
+    client.execute()
+    return Execution(notebook, None, (), 0)

@@ -1,0 +1,55 @@
+"""What the README promises of the default network, on the built-in animals and on real data."""
+
+import os
+
+import pytest
+
+from workbench.data import load_dataset
+from workbench.errors import WorkbenchError
+from workbench.evaluation import evaluate, predict
+from workbench.hyperparameters import recommended
+from workbench.models import build_model
+from workbench.training import train
+
+STRESS = os.environ.get("WORKBENCH_STRESS") == "1"
+
+
+def accuracy_on_test_set(data, **changes):
+    hyperparameters = recommended(data.name).replace(**changes)
+    model = build_model(hyperparameters.model, classes=len(data.labels), shape=data.shape, seed=hyperparameters.seed)
+    for _ in train(model, data, hyperparameters):
+        pass
+    return evaluate(predict(model, data.test, data.preprocessing), data.test.labels, data.labels).accuracy
+
+
+def real(name):
+    """A real data set, where it is at hand; a user without it is told how to get it."""
+    try:
+        return load_dataset(name)
+    except WorkbenchError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def animals():
+    return load_dataset("animals")
+
+
+def test_the_convnet_names_nine_animals_of_ten(animals):
+    assert accuracy_on_test_set(animals) >= 0.90
+
+
+def test_a_single_matrix_does_not(animals):
+    assert accuracy_on_test_set(animals, model="linear", learning_rate=0.01) <= 0.60
+
+
+def test_digits():
+    assert accuracy_on_test_set(load_dataset("digits")) >= 0.97
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("seed", [0, 1, 2] if STRESS else [0])
+def test_fashion_mnist(seed):
+    assert accuracy_on_test_set(real("fashion-mnist"), seed=seed) >= 0.915

@@ -1,0 +1,257 @@
+"""The command as a user types it: what it prints, what it leaves behind, and how it says no."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from workbench.bundle import read_bundle
+from workbench.cli import main
+from workbench.hyperparameters import HyperParameters
+
+COMMANDS = ["doctor", "devices", "train", "evaluate", "search", "export", "classify", "workflow", "lab"]
+
+
+@pytest.fixture
+def workbench(capfd, monkeypatch):
+    """Runs the command in this process: gives (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["workbench", *map(str, arguments)])
+        capfd.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capfd.readouterr()
+
+    return run
+
+
+def process(*arguments, **options):
+    """The same in a process of its own."""
+    command = [sys.executable, "-c", "from workbench.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def last_json(text):
+    return json.loads(text.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A user's own folder: light and dark pictures, and one file that is no picture."""
+    folder = tmp_path_factory.mktemp("own") / "my pictures"
+    chance = np.random.default_rng(0)
+    for label, level in (("light", 170), ("dark", 40)):
+        (folder / label).mkdir(parents=True)
+        for k in range(60):
+            pixels = chance.integers(level, level + 80, (24, 20, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{k}.png")
+    (folder / "dark" / "notes.txt").write_text("not a picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(pictures, tmp_path_factory):
+    """The folder of one finished workflow, its JSON and what was told on stderr."""
+    out = tmp_path_factory.mktemp("runs") / "mine"
+    options = ["--data", pictures, "--out", out, "--epochs", 3, "--set", "width=0.25", "--size", 16, "--json"]
+    run = process("workflow", *options)
+    printed, told = run.communicate()
+    assert run.returncode == 0, told
+    return out, last_json(printed), told
+
+
+def test_a_workflow_leaves_a_whole_run(finished, pictures):
+    out, summary, told = finished
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        *("run.json", "hyperparameters.json", "history.json", "resume.pt", "weights.safetensors"),
+        *("bundle", "summary.json", "report.html"),
+    }
+    assert summary["test_accuracy"] >= 0.9
+    assert set(summary["seconds"]) == {
+        "data",
+        "hyper-parameters",
+        "training",
+        "weight saving",
+        "CPU inference",
+        "export",
+    }
+    assert summary["parity"]["onnx"]["parity"]["largest_difference"] <= 1e-4
+    assert summary["bytes"]["weights"] == (out / "weights.safetensors").stat().st_size
+    assert summary["bytes"]["bundle"] == sum(
+        path.stat().st_size for path in (out / "bundle").rglob("*") if path.is_file()
+    )
+    assert {(row["engine"], row["batch_size"]) for row in summary["latency"]} >= {
+        ("eager", 1),
+        ("onnx", 1),
+        ("onnx", 64),
+    }
+    assert HyperParameters.load(out / "hyperparameters.json").width == 0.25
+    assert "notes.txt" in told
+    assert re.search(r"epoch 3/3: training loss .* validation accuracy .* pictures/s", told)
+    assert read_bundle(out / "bundle").labels == ("dark", "light")
+    assert str(pictures) not in (out / "bundle" / "manifest.json").read_text()
+
+
+def test_evaluate_agrees_with_the_workflow(finished, workbench):
+    out, summary, _ = finished
+    code, printed, _ = workbench("evaluate", out, "--json")
+    assert code == 0
+    assert last_json(printed)["accuracy"] == summary["test_accuracy"]
+    code, printed, _ = workbench("evaluate", out)
+    assert code == 0
+    assert "light" in printed
+    assert "points, 95 %" in printed
+
+
+def test_classify_names_what_it_can_and_says_what_it_cannot(finished, pictures, tmp_path, workbench):
+    bundle = finished[0] / "bundle"
+    good, bad = pictures / "light" / "3.png", tmp_path / "broken.png"
+    bad.write_bytes(good.read_bytes()[:50])
+    code, printed, _ = workbench("classify", good, "--bundle", bundle)
+    assert code == 0
+    assert re.match(r".*3\.png: light \d+\.\d", printed)
+    code, printed, _ = workbench("classify", good, bad, tmp_path / "missing.png", "--bundle", bundle, "--json")
+    assert code == 2
+    answers = last_json(printed)["pictures"]
+    assert answers[0]["answers"][0]["label"] == "light"
+    assert "broken.png" in answers[1]["error"]
+    assert "missing.png" in answers[2]["error"]
+
+
+@pytest.mark.parametrize("engine", ["onnx-int8", "eager"])
+def test_every_engine_classifies(finished, pictures, workbench, engine):
+    out, summary, _ = finished
+    if engine not in summary["bytes"] and engine == "onnx-int8" and "engine onnx-int8" not in summary["bytes"]:
+        pytest.skip("int8 was left out of this bundle for its parity")
+    code, printed, _ = workbench(
+        "classify", pictures / "dark" / "5.png", "--bundle", out / "bundle", "--engine", engine
+    )
+    assert (code, ": dark" in printed) == (0, True)
+
+
+def test_export_makes_the_bundle_again(finished, workbench):
+    out, summary, _ = finished
+    code, printed, _ = workbench("export", out, "--json")
+    assert code == 0
+    assert last_json(printed)["accuracy"] == summary["test_accuracy"]
+    assert read_bundle(out / "bundle").accuracy == summary["test_accuracy"]
+
+
+def test_fine_tuning_starts_where_the_weights_left_off(finished, pictures, tmp_path, workbench):
+    options = ["--data", pictures, "--size", 16, "--set", "width=0.25", "--epochs", 1, "--json"]
+    weights = finished[0] / "weights.safetensors"
+    _, _, _ = workbench("train", *options, "--out", tmp_path / "fresh")
+    code, _, _ = workbench("train", *options, "--out", tmp_path / "tuned", "--from", weights)
+    assert code == 0
+    first = {}
+    for name in ("fresh", "tuned"):
+        first[name] = json.loads((tmp_path / name / "history.json").read_text())[0]["loss"]
+    assert first["tuned"] < first["fresh"]
+
+
+def test_a_search_goes_on_where_it_stopped(pictures, tmp_path, workbench):
+    options = ["--data", pictures, "--size", 16, "--set", "width=0.25", "--epochs", 1, "--out", tmp_path / "search"]
+    code, printed, told = workbench("search", *options, "--trials", 1, "--json")
+    assert (code, last_json(printed)["trials"]) == (0, 1), told
+    code, printed, told = workbench("search", *options, "--trials", 2, "--json")
+    assert (code, last_json(printed)["trials"]) == (0, 2), told
+    assert "trial 1/2" not in told
+    assert HyperParameters.load(tmp_path / "search" / "hyperparameters.json").epochs == 1
+    assert all(Path(path).stat().st_size > 1000 for path in last_json(printed)["plots"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a POSIX signal")
+def test_ctrl_c_says_how_to_go_on_and_going_on_works(pictures, tmp_path, workbench):
+    out = tmp_path / "run"
+    options = ["--data", pictures, "--size", 16, "--set", "width=0.25", "--epochs", 400, "--out", out]
+    run = process("train", *options)
+    for line in run.stderr:
+        if line.startswith("epoch 2/"):
+            run.send_signal(signal.SIGINT)
+            break
+    _, told = run.communicate()
+    assert run.returncode == 130
+    assert f"Nothing is lost: workbench train --resume {out} goes on." in told
+    assert "Traceback" not in told
+    code, _, told = workbench("train", "--resume", out, "--epochs", 3)
+    assert (code, "was begun with epochs = 400, not 3" in told) == (2, True)
+    going_on = process("train", "--resume", out)
+    for line in going_on.stderr:
+        if line.startswith("epoch "):
+            assert int(re.match(r"epoch (\d+)/400", line)[1]) > 2
+            going_on.send_signal(signal.SIGINT)
+            break
+    going_on.communicate()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "--data", "animal"], "animal"),
+        (["train", "--data", "digits", "--learning-rate", "-1"], "learning_rate = -1.0: must be a number from"),
+        (["train", "--data", "digits", "--set", "lr=1"], "Unknown hyper-parameter 'lr'"),
+        (["train", "--data", "digits", "--set", "epochs"], "write it as NAME=VALUE"),
+        (["train", "--data", "digits", "--model", "convent"], "Unknown model 'convent'"),
+        (["train", "--data", "digits", "--device", "tpu"], "tpu"),
+        (["train", "--data", "digits", "--from", "missing.safetensors"], "missing.safetensors"),
+        (["train", "--data", "digits", "--hyperparameters", "missing.json"], "missing.json"),
+        (["train", "--resume", "missing"], "missing is not the folder of a run"),
+        (["train", "--data", "digits", "--size", "4"], "size = 4"),
+        (["evaluate", "missing"], "missing"),
+        (["export", "missing"], "missing"),
+        (["evaluate"], "no run with a weights.safetensors"),
+        (["classify", "x.png"], "no run with a bundle"),
+        (["classify", "x.png", "--bundle", "missing"], "missing"),
+        (["classify"], "Missing argument"),
+        (["search", "--data", "digits", "--trials", "0"], "trials"),
+        (["workflow", "--epochs", "many"], "'--epochs': Input should be a valid integer"),
+        (["wrokflow"], "wrokflow"),
+        (["lab", "notebooks/99.ipynb"], "99.ipynb"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(workbench, tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    code, printed, told = workbench(*arguments)
+    assert code == 2
+    assert sentence in told
+    assert "Traceback" not in told + printed
+    assert printed == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(workbench, command):
+    code, printed, _ = workbench(command, "--help")
+    assert code == 0
+    assert "Example:" in printed
+    assert f"workbench {command}" in printed
+
+
+def test_devices_and_doctor_describe_this_machine(workbench):
+    code, printed, _ = workbench("devices", "--json")
+    assert code == 0
+    assert last_json(printed)["devices"][-1]["name"] == "cpu"
+    code, printed, _ = workbench("doctor", "--json")
+    found = last_json(printed)
+    assert code == (1 if found["problems"] else 0)
+    assert {finding["subject"] for finding in found["findings"]} >= {"python", "torch"}
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    run = process("devices")
+    run.stdout.close()
+    assert "Traceback" not in run.stderr.read()
+    run.stderr.close()
+    run.wait()

@@ -1,0 +1,49 @@
+import pytest
+
+from workbench.errors import WorkbenchError
+from workbench.runs import Run, latest_run, new_run
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_runs_are_numbered_and_never_reused():
+    names = [new_run("animals").folder.name for _ in range(3)]
+    assert names == ["animals-1", "animals-2", "animals-3"]
+    assert new_run("digits").folder.name == "digits-1"
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert new_run("animals", tmp_path / "mine").folder == tmp_path / "mine"
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(WorkbenchError, match="mine is not empty"):
+        new_run("animals", tmp_path / "mine")
+    with pytest.raises(WorkbenchError, match=r"thesis.txt is not empty"):
+        new_run("animals", tmp_path / "mine" / "thesis.txt")
+    with pytest.raises(WorkbenchError, match="Cannot make the folder"):
+        new_run("animals", tmp_path / "mine" / "thesis.txt" / "run")
+
+
+def test_the_newest_run_with_what_is_needed():
+    with pytest.raises(WorkbenchError, match="start with: workbench workflow"):
+        latest_run()
+    first, second = new_run("animals"), new_run("animals")
+    second.weights.write_bytes(b"")
+    assert latest_run().folder == second.folder
+    with pytest.raises(WorkbenchError, match="no run with a bundle"):
+        latest_run("bundle")
+    first.bundle.mkdir()
+    assert latest_run("bundle").folder == first.folder
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(WorkbenchError, match="nowhere is not the folder of a run"):
+        Run(tmp_path / "nowhere").read_about()
+    (tmp_path / "run.json").write_text('{"data": 3}')
+    with pytest.raises(WorkbenchError, match="does not name the data set"):
+        Run(tmp_path).read_about()
+    Run(tmp_path).write_about("digits", 16)
+    assert Run(tmp_path).read_about()["data"] == "digits"

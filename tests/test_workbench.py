@@ -1,0 +1,54 @@
+"""The package as a whole: its public names, and what importing it costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import workbench as wb
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_every_public_name_is_there_and_says_what_it_is():
+    assert wb.__all__ == sorted(wb.__all__) == dir(wb)
+    for name in wb.__all__:
+        assert getattr(wb, name) is not None
+        if name != "__version__":
+            assert getattr(wb, name).__doc__, name
+
+
+def test_names_keep_their_meaning_whatever_was_imported_before():
+    import workbench.cost
+    import workbench.search  # noqa: F401
+
+    assert wb.cost_of is workbench.cost.cost_of
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    assert not hasattr(wb, "trian")
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse(Path(wb.__file__).read_text(encoding="utf-8"))
+    seen = {alias.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen - {None} == set(wb.__all__) - {"__version__"}
+
+
+def test_importing_the_package_loads_neither_torch_nor_matplotlib():
+    loaded = run_python("import workbench, sys; print(*sys.modules)").split()
+    assert "workbench" in loaded
+    assert not {"torch", "matplotlib", "numpy", "onnxruntime"} & set(loaded)
+
+
+def test_help_loads_nothing_that_works():
+    loaded = run_python(
+        "import sys; sys.argv = ['workbench', '--help']\n"
+        "from workbench.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print(*sys.modules)"
+    ).split()
+    assert "typer" in loaded
+    assert not {"torch", "matplotlib", "numpy", "onnxruntime", "PIL"} & set(loaded)

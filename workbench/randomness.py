@@ -1,0 +1,48 @@
+"""A stream of random numbers of a run's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+class RandomStream:
+    """Torch's random state for dropout and the like, kept apart, so that a run neither uses nor moves the user's.
+
+    states: uint8 tensors, of the CPU and of the GPU where that is the device; they can be kept and put back.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.device = device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            self.states = self._read()
+
+    def _read(self) -> list[Tensor]:
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        elif self.device.type == "mps":
+            states.append(torch.mps.get_rng_state())
+        return states
+
+    def _write(self, states: list[Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(states[1], self.device)
+        elif self.device.type == "mps":
+            torch.mps.set_rng_state(states[1])
+
+    @contextmanager
+    def ours(self) -> Iterator[None]:
+        """While inside, torch draws from this stream."""
+        theirs = self._read()
+        self._write(self.states)
+        try:
+            yield
+        finally:
+            self.states = self._read()
+            self._write(theirs)

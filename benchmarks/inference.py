@@ -58,7 +58,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bundle = _trained_bundle(Path(scratch), data, options)
         rows = [row for threads in options.threads for row in _race(bundle, data, threads, options)]
-    result = {"benchmark": "inference", "data": data.name, "model": options.model, **_machine(), "rows": rows}
+    result = {"benchmark": "inference", "data": data.name, "model": options.model, **machine(), "rows": rows}
     _print_table(result, bundle)
     print(json.dumps(result))
 
@@ -142,7 +142,8 @@ def _race(bundle: Bundle, data: Data, threads: int, options: argparse.Namespace)
     return rows
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What a figure was measured on: processor, system, versions, and how busy the machine was."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "measured": now(),

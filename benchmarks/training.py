@@ -1,7 +1,7 @@
 """CPU training: `train()` beside the same loop written by hand, and beside the plain loop of a first tutorial.
 
-All three train the default convnet on Fashion-MNIST on the same threads. They run interleaved in one process, a chunk of
-steps each, in several rounds; a figure is the median over the rounds, with the lowest and the highest as its spread.
+All three train the default convnet on Fashion-MNIST on the same threads. They run interleaved in one process, a chunk
+of steps each, in several rounds; a figure is the median over the rounds, with the lowest and the highest as its spread.
 
     train()        the workbench: resident uint8 pictures, channels_last, precision by race, records every 20 steps
     by hand        the same steps in plain PyTorch, without the generator, its records or its checks
@@ -24,12 +24,12 @@ from torch.utils.data import DataLoader
 
 from benchmarks.inference import machine
 from workbench.batches import Batches
+from workbench.cache import data_root
 from workbench.data import Data, load_dataset
 from workbench.devices import find_device
 from workbench.hyperparameters import HyperParameters, recommended
 from workbench.models import Normalise, build_model
 from workbench.optimization import learning_rate_at, make_optimizer
-from workbench.cache import data_root
 from workbench.training import train
 
 CPU = torch.device("cpu")

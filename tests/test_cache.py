@@ -194,7 +194,7 @@ def test_processes_that_build_the_same_cache_do_no_harm(tmp_path: Path) -> None:
     code = """
 import numpy as np
 from workbench.cache import cached
-for turn in range(15):
+for turn in range(5):
     pictures = np.full((300, 8, 8, 3), turn, dtype=np.uint8)
     tensors, *_ = cached("set", str(turn), lambda: ({"x": pictures}, {}))
     assert np.array_equal(tensors["x"].numpy(), pictures)

@@ -185,6 +185,10 @@ def test_cifar_10_from_jpeg_files(root: Path, tmp_path: Path, monkeypatch: pytes
         assert np.array_equal(picture.numpy(), np.asarray(image.convert("RGB")))
         assert int(label) == truth
     assert "not pixel-exact" in data.notes[0]
+    # A tree that has changed is read again, and one that is too small is not taken for CIFAR-10.
+    monkeypatch.setattr(sources, "HELD_BACK", {"validation": 500, "new": 100})
+    with pytest.raises(WorkbenchError, match="only 600 usable pictures in train"):
+        load_dataset("cifar-10")
 
 
 # ---- what is refused ----------------------------------------------------------------------------------------------

@@ -264,11 +264,11 @@ def test_a_changed_folder_is_read_again(tmp_path: Path) -> None:
     assert load_dataset(tmp_path).labels == ("cat", "dog", "owl")
 
 
-def test_thousands_of_oddities_make_short_notes(tmp_path: Path) -> None:
+def test_hundreds_of_oddities_make_short_notes(tmp_path: Path) -> None:
     for label in ("cat", "dog"):
         fill(tmp_path / label, 4)
-        for number in range(1000):
+        for number in range(200):
             (tmp_path / label / f"note{number}.txt").write_text(f"{number}")
     text = note(load_dataset(tmp_path), "Skipped")
-    assert "and 1,995 more" in text
+    assert "and 395 more" in text
     assert len(text) < 800

@@ -60,7 +60,7 @@ def test_unknown_names_are_refused_wherever_they_come_from():
         lambda: HyperParameters.from_json('{"lr": 1}'),
         lambda: HyperParameters().replace(lr=1),
     ):
-        with pytest.raises(WorkbenchError, match="Unknown hyper-parameter 'lr'. The known ones are: model, width"):
+        with pytest.raises(WorkbenchError, match=r"Unknown hyper-parameter 'lr'\. The known ones are: model, width"):
             make()
 
 
@@ -68,9 +68,9 @@ def test_a_file_that_is_no_set_of_hyperparameters_is_named(tmp_path):
     path = tmp_path / "hyperparameters.json"
     for content in (b"", b"{", b"[]", b"\xff\xfe", b'{"epochs": 0}', b'{"lr": 1}'):
         path.write_bytes(content)
-        with pytest.raises(WorkbenchError, match="hyperparameters.json"):
+        with pytest.raises(WorkbenchError, match=r"hyperparameters\.json"):
             HyperParameters.load(path)
-    with pytest.raises(WorkbenchError, match="missing.json"):
+    with pytest.raises(WorkbenchError, match=r"missing\.json"):
         HyperParameters.load(tmp_path / "missing.json")
 
 

@@ -51,6 +51,8 @@ def test_a_spec_survives_its_mapping_and_builds_the_same_network():
         {"name": 3, "classes": 2},
         {"name": "mlp", "classes": "2"},
         {"name": "mlp", "classes": 2, "x": 1},
+        {"name": "mlp", "classes": True},
+        {"name": "mlp", "classes": 2, "height": -3},
     ],
 )
 def test_what_is_no_spec_is_refused(wrong):

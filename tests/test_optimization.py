@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -25,8 +27,8 @@ def test_one_cycle_rises_to_the_peak_and_ends_at_zero():
     assert rates[0] == pytest.approx(0.4 / 25)
     assert rates[100] == max(rates) == 0.4
     assert rates[400] == pytest.approx(0)
-    assert all(a < b for a, b in zip(rates[:100], rates[1:101], strict=True))
-    assert all(a > b for a, b in zip(rates[100:], rates[101:], strict=False))
+    assert all(a < b for a, b in pairwise(rates[:101]))
+    assert all(a > b for a, b in pairwise(rates[100:]))
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])

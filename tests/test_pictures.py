@@ -340,7 +340,7 @@ def with_right_checksums(content: bytes) -> bytes:
     return b"".join(parts)
 
 
-@settings(max_examples=20_000 if STRESS else 500, deadline=None, derandomize=not STRESS)
+@settings(max_examples=20_000 if STRESS else 300, deadline=None, derandomize=not STRESS)
 @given(mutated())
 @example(bytes(bomb("webp"))[:30])
 def test_any_bytes_give_a_picture_or_a_picture_error(content: bytes) -> None:

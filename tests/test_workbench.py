@@ -22,7 +22,7 @@ def test_every_public_name_is_there_and_says_what_it_is():
 
 def test_names_keep_their_meaning_whatever_was_imported_before():
     import workbench.cost
-    import workbench.search  # noqa: F401
+    import workbench.search
 
     assert wb.cost_of is workbench.cost.cost_of
 

@@ -156,11 +156,12 @@ def _recipe(name: str, side: int, seed: int, progress: Progress) -> tuple[Callab
     if name == "digits":
         return lambda: sources.make_digits(side, seed, progress), identity | {"counts": sources.DIGIT_COUNTS}
     identity |= {"counts": sources.HELD_BACK}
-    if name == "cifar-10" and not sources.has_archives(name) and sources.has_jpeg_tree():
-        return lambda: folders.make_cifar_from_jpegs(side, seed, progress), identity | {"source": sources.JPEG_TREE}
-    return lambda: sources.make_from_archives(name, side, seed, progress), identity | {
-        "source": sources.ARCHIVES[name].sha256
-    }
+    if name == "cifar-10" and not sources.has_archives(name) and sources.has_jpegs():
+        return lambda: folders.make_cifar_from_jpegs(side, seed, progress), identity | {
+            "source": folders.jpegs_fingerprint()
+        }
+    identity |= {"source": sources.ARCHIVES[name].sha256}
+    return lambda: sources.make_from_archives(name, side, seed, progress), identity
 
 
 def _load(name: str, stem: str, identity: Mapping[str, Any], make: Callable[[], Made]) -> Data:

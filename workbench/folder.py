@@ -14,10 +14,22 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.cache import Array, Rows, scratch
+from workbench import sources
+from workbench.cache import Array, Rows, data_root, scratch
 from workbench.errors import WorkbenchError
 from workbench.pictures import PictureError, Preprocessing, fit_picture, read_picture
-from workbench.sources import Made, Pair, Part, Progress, available_cores, jpeg_tree, official_parts
+from workbench.sources import (
+    JPEG_ARCHIVE_SHA256,
+    JPEG_TREE,
+    Made,
+    Pair,
+    Part,
+    Progress,
+    available_cores,
+    jpeg_tree,
+    jpegs_unpacked,
+    official_parts,
+)
 from workbench.splits import Indices, plan_folder, take
 
 T = TypeVar("T")
@@ -138,6 +150,11 @@ def make_from_folder(found: Found, size: int, seed: int, progress: Progress) -> 
     return Made(words, parts, tuple(notes))
 
 
+def jpegs_fingerprint() -> str:
+    """What identifies the JPEG copies of CIFAR-10: the state of their files, or the hash of their archive."""
+    return scan(data_root() / JPEG_TREE).fingerprint if jpegs_unpacked() else JPEG_ARCHIVE_SHA256
+
+
 def make_cifar_from_jpegs(size: int, seed: int, progress: Progress) -> Made:
     """CIFAR-10 from a tree of JPEG files: its test kept whole, copies and all, as in the original."""
     with jpeg_tree() as tree:
@@ -148,10 +165,13 @@ def make_cifar_from_jpegs(size: int, seed: int, progress: Progress) -> Made:
         pairs: dict[str, Pair] = {}
         for split in ("train", "test"):
             rows = np.array([i for i, file in enumerate(found.files) if file.split == split and decoded.usable[i]])
-            pairs[split] = (
-                decoded.pictures[rows],
-                np.array([found.files[i].label for i in rows], dtype=np.int64),
-            )
+            # After validation and new are taken from it, something must be left to learn from.
+            if len(rows) <= (sum(sources.HELD_BACK.values()) if split == "train" else 0):
+                raise WorkbenchError(
+                    f"{tree} is not all of CIFAR-10: only {len(rows):,} usable pictures in {split}. Unpack it again, "
+                    "or load it by its path, as any folder of pictures."
+                )
+            pairs[split] = decoded.pictures[rows], np.array([found.files[i].label for i in rows], dtype=np.int64)
     note = (
         "Read from JPEG copies, which are not pixel-exact (quality 75): results are close to, but not comparable with, "
         "published CIFAR-10 figures."

@@ -39,7 +39,6 @@ def lab_command(notebook: str = FIRST_NOTEBOOK, *, folder: Path = CHECKOUT, brow
         # Served from the top, so that the lessons, the data and the runs are all to be seen beside each other.
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
-        "--LabApp.news_url=None",  # a first question about newsletters is not part of the lesson
     ]
     if not browser:
         command.append("--no-browser")

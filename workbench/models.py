@@ -40,10 +40,9 @@ class ModelSpec:
             spec = cls(**values)
         except TypeError as error:
             raise WorkbenchError(f"This is no description of a model: {error}.") from error
-        for name, kind in (("name", str), ("classes", int), ("height", int), ("pixel_width", int), ("channels", int)):
-            if not isinstance(getattr(spec, name), kind):
-                raise WorkbenchError(f"This is no description of a model: {name} = {getattr(spec, name)!r}.")
-        if not isinstance(spec.width, (int, float)) or not 0 < spec.width <= 64 or max(spec.classes, spec.height) > 1e5:
+        sizes = (spec.classes, spec.height, spec.pixel_width, spec.channels)
+        whole = all(type(size) is int and 0 < size <= 100_000 for size in sizes)
+        if not whole or type(spec.name) is not str or type(spec.width) not in (int, float) or not 0 < spec.width <= 64:
             raise WorkbenchError(f"This is no description of a model: {spec}.")
         return spec
 
@@ -101,8 +100,8 @@ def build_model(
 
 def build_from_spec(spec: ModelSpec, *, seed: int = 0) -> nn.Module:
     """The network that `spec` describes, with fresh weights; `.spec` is `spec` itself."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         model = _BUILDERS[spec.name](spec) if spec.name in _BUILDERS else _torchvision(spec)
     model.spec = spec  # type: ignore[assignment]  # nn.Module types every attribute as Tensor | Module
     return model

@@ -17,9 +17,8 @@ class RandomStream:
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self.device = device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            self.states = self._read()
+        devices = [torch.device("cpu")] + [device] * (device.type != "cpu")
+        self.states = [torch.Generator(each).manual_seed(seed).get_state() for each in devices]
 
     def _read(self) -> list[Tensor]:
         states = [torch.get_rng_state()]

@@ -230,8 +230,8 @@ def _mistakes(run: RunSummary) -> Iterable[Content]:
         return
     yield tag(
         "p",
-        f"Of the {_count(wrong, 'wrong answer')} on the test set, the {len(worst)} of which the network was surest. "
-        "Here its knowledge ends.",
+        f"{_count(wrong, 'wrong answer')} on the test set; here are the {len(worst)} of which the network was surest. "
+        "This is where its knowledge ends.",
     )
     pictures = np.asarray(run.test_pictures)
     yield tag("ul", (_answer(test, pictures, index) for index in worst), class_="pictures", style="--cell: 6.2rem")

@@ -106,7 +106,7 @@ ARCHIVES = {
 
 JPEG_TREE = "cifar10-jpeg"
 _JPEG_ARCHIVE = "cifar10-jpeg/cifar10-jpeg.tar.gz"
-_JPEG_ARCHIVE_SHA256 = "a578d77c4282fad55b323e5e5071d1249196353ef574ae61c4e28d2a23e7bb4b"
+JPEG_ARCHIVE_SHA256 = "a578d77c4282fad55b323e5e5071d1249196353ef574ae61c4e28d2a23e7bb4b"
 
 Pair = tuple[Array, NDArray[np.int64]]
 
@@ -198,19 +198,23 @@ def resized(pixels: Array, size: int, channels: int, what: str, progress: Progre
     return fitted
 
 
-def has_jpeg_tree() -> bool:
+def has_jpegs() -> bool:
     """Whether the data root holds CIFAR-10 as JPEG files, unpacked or packed."""
-    root = data_root()
-    return _tree_at(root) or (root / _JPEG_ARCHIVE).is_file()
+    return jpegs_unpacked() or _sha256(data_root() / _JPEG_ARCHIVE) == JPEG_ARCHIVE_SHA256
+
+
+def jpegs_unpacked() -> bool:
+    """Whether the data root holds CIFAR-10 as folders of JPEG files."""
+    return all((data_root() / JPEG_TREE / split).is_dir() for split in ("train", "test"))
 
 
 @contextlib.contextmanager
 def jpeg_tree() -> Iterator[Path | None]:
     """The folder with CIFAR-10 as JPEGs (`train` and `test` in it), unpacked for the moment if need be, or None."""
     root = data_root()
-    if _tree_at(root):
+    if jpegs_unpacked():
         yield root / JPEG_TREE
-    elif _sha256(root / _JPEG_ARCHIVE) == _JPEG_ARCHIVE_SHA256:
+    elif _sha256(root / _JPEG_ARCHIVE) == JPEG_ARCHIVE_SHA256:
         with (
             tempfile.TemporaryDirectory() as stage,
             tarfile.open(root / _JPEG_ARCHIVE) as archive,
@@ -219,10 +223,6 @@ def jpeg_tree() -> Iterator[Path | None]:
             yield Path(stage) / JPEG_TREE
     else:
         yield None
-
-
-def _tree_at(root: Path) -> bool:
-    return all((root / JPEG_TREE / split).is_dir() for split in ("train", "test"))
 
 
 def has_archives(name: str) -> bool:

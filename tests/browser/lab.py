@@ -143,7 +143,8 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{server.address}lab/tree/notebooks/{name}?token={server.token}")
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+        # Told to run before it is connected to its kernel, JupyterLab only renders the prose.
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         dialogs = page.locator(".jp-Dialog").count()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

@@ -33,6 +33,7 @@ def test_it_is_kept_without_outputs_and_with_a_kernel(path: Path) -> None:
     for cell in cells_of(path, "code"):
         assert cell.outputs == []
         assert cell.execution_count is None
+        assert cell.metadata == {}, "times of a run are outputs too"
     assert set(notebook.metadata) <= {"kernelspec", "language_info"}
     # Two people's editors must not fight over the file: one way to write it.
     text = path.read_text(encoding="utf-8")
@@ -92,8 +93,8 @@ def test_the_first_tour_shows_animals_and_ends_with_numbers(executed: Callable[[
     cells = [cell for cell in executed("00_start_here.ipynb").notebook.cells if cell.cell_type == "code"]
     assert sum("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs) == 2
     said = "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
-    assert re.search(r"epoch 3 of 3: \d\d\.\d% of the validation pictures right", said)
-    right = re.search(r"onnx: \d+ kB, (\d\d\.\d)% of the test pictures right", said)
+    assert re.search(r"epoch 3 of 3, .*:\n +\d\d\.\d% of the validation pictures right", said)
+    right = re.search(r"onnx: .*, (\d\d\.\d)% of the test pictures right", said)
     assert right
     assert float(right.group(1)) > 60
-    assert re.search(r"an answer: [\d,]+ µs on one CPU core", said)
+    assert re.search(r"an answer: \S+\s[µm]s on one CPU core", said)

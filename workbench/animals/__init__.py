@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 # Raised whenever a drawing changes: a cache of pictures is good for one version only.
-VERSION = 1
+VERSION = 2
 
 LABELS = tuple(ANIMALS)
 
@@ -112,9 +113,14 @@ def contact_sheet(drawings: Drawings, columns: int) -> NDArray[np.uint8]:
 
 def _balanced_label(seed: int, index: int) -> int:
     block, place = divmod(index, len(LABELS))
+    return _shuffled_labels(seed, block)[place]
+
+
+@lru_cache(maxsize=1)
+def _shuffled_labels(seed: int, block: int) -> tuple[int, ...]:
     order = list(range(len(LABELS)))
     Random(f"labels/{seed}/{block}").shuffle(order)
-    return order[place]
+    return tuple(order)
 
 
 def _label_index(label: int | str) -> int:

@@ -161,7 +161,8 @@ class Pen:
         per: int = 4,
     ) -> None:
         """A limb: a smooth line through the points (n, 2) with a half width at each, rounded at both ends."""
-        control = np.column_stack([points, widths])
+        control = np.empty((len(widths), 3))
+        control[:, :2], control[:, 2] = points, widths
         curve = _open_basis(len(control), per) @ control
         count = len(curve) // 2
         centre, half, along = curve[:count, :2], curve[:count, 2:], curve[count:, :2]

@@ -25,7 +25,7 @@ from workbench.animals.painting import OCCLUDER, PATTERNS, STYLES, paint_colour,
 from workbench.animals.pets import draw_cat, draw_dog
 from workbench.animals.small import draw_butterfly, draw_chicken, draw_spider
 from workbench.animals.squirrel import draw_squirrel
-from workbench.animals.surroundings import CANVAS, OCCLUDERS, crop, draw_occluder, noise
+from workbench.animals.surroundings import CANVAS, OCCLUDERS, coarse_noise, crop, draw_occluder
 
 ANIMALS: dict[str, Callable[[Pen, Random], Traits]] = {
     "cat": draw_cat,
@@ -157,19 +157,21 @@ def _place(shapes: list[Shape], chance: Random, mirrored: bool) -> NDArray[np.ui
     return _shake(np.asarray(image), chance)
 
 
-_LINE = np.arange(CANVAS, dtype=np.float32)
+_LINE = np.arange(CANVAS, dtype=np.int16)
 
 
 def _shake(numbers: NDArray[np.uint8], chance: Random) -> NDArray[np.uint8]:
-    """Moves each pixel a little, neighbours alike: straight edges become drawn ones."""
-    strength = np.float32(chance.uniform(0, 1.5))
-    grain = chance.choice((9, 17))
-    x = crop(noise(grain), chance) * strength + _LINE
-    y = crop(noise(grain), chance) * strength + _LINE[:, None]
-    for ways in (x, y):
-        np.maximum(ways, 0, out=ways)
-        np.minimum(ways, CANVAS - 1, out=ways)
-    return numbers.take(y.astype(np.intp) * CANVAS + x.astype(np.intp))
+    """Moves each pixel by up to a few pixels, neighbours alike: straight edges become drawn ones."""
+    # Whole numbers, in 1024ths of a pixel: half the time of floats. 32 in the noise is one spread of it.
+    strength = np.int16(round(chance.uniform(0, 1.5) * 32))
+    noisy = coarse_noise(chance.choice((9, 17)))
+    x, y = crop(noisy, chance) * strength, crop(noisy, chance) * strength
+    for way, start in ((x, _LINE), (y, _LINE[:, None])):
+        way >>= 10
+        way += start
+        np.maximum(way, 0, out=way)
+        np.minimum(way, CANVAS - 1, out=way)
+    return numbers.take(y.astype(np.intp) * CANVAS + x)
 
 
 def _draw_front(chance: Random, occluder: str) -> NDArray[np.uint8]:

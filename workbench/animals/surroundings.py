@@ -6,6 +6,7 @@ import math
 from colorsys import hsv_to_rgb
 from functools import lru_cache
 from random import Random
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ BACKGROUNDS = ("plain", "gradient", "meadow", "hills", "cloudy", "shapes", "room
 OCCLUDERS = ("nothing", "grass", "fence", "rock", "branch", "leaves")
 
 Colour = tuple[int, int, int]
+Number = TypeVar("Number", np.float32, np.int16)
 
 _COATS = (
     (94, 62, 40),  # brown
@@ -56,7 +58,13 @@ def fur() -> NDArray[np.float32]:
     return strokes
 
 
-def crop(field: NDArray[np.float32], chance: Random, side: int = CANVAS) -> NDArray[np.float32]:
+@lru_cache(maxsize=4)
+def coarse_noise(grain: int) -> NDArray[np.int16]:
+    """`noise` in 32nds: whole numbers of mean 0 and spread 32."""
+    return np.round(noise(grain) * 32).astype(np.int16)
+
+
+def crop(field: NDArray[Number], chance: Random, side: int = CANVAS) -> NDArray[Number]:
     """A random square of `field`, perhaps turned: a view, no copy."""
     y, x = chance.randrange(256 - side), chance.randrange(256 - side)
     square = field[y : y + side, x : x + side]

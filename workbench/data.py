@@ -34,7 +34,7 @@ FOLDER_SIZE = 32
 SMALLEST, LARGEST = 8, 1024
 
 # Part of every cache's key: raise it when the same source would give other pixels, splits or fields.
-_LAYOUT = 1
+_LAYOUT = 2
 _LEAST_STD = 1 / 255
 _CHUNK = 4096
 

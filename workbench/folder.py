@@ -30,7 +30,7 @@ from workbench.sources import (
     jpegs_unpacked,
     official_parts,
 )
-from workbench.splits import Indices, plan_folder, take
+from workbench.splits import Indices, plan_folder, shuffled, take
 
 T = TypeVar("T")
 
@@ -164,7 +164,8 @@ def make_cifar_from_jpegs(size: int, seed: int, progress: Progress) -> Made:
         decoded = decode(found, size, progress, oddities)
         pairs: dict[str, Pair] = {}
         for split in ("train", "test"):
-            rows = np.array([i for i, file in enumerate(found.files) if file.split == split and decoded.usable[i]])
+            there = [i for i, file in enumerate(found.files) if file.split == split and decoded.usable[i]]
+            rows = shuffled(np.array(there, dtype=np.int64))
             # After validation and new are taken from it, something must be left to learn from.
             if len(rows) <= (sum(sources.HELD_BACK.values()) if split == "train" else 0):
                 raise WorkbenchError(
@@ -282,8 +283,8 @@ def divide(labels: Indices, given: list[str], classes: int, seed: int) -> dict[s
     test, validation, new, train = (pool[rows] for rows in take(labels[pool], plan, seed=seed))
     return {
         "train": train,
-        "validation": np.sort(np.concatenate([validation, apart["validation"]])),
-        "test": np.sort(np.concatenate([test, apart["test"]])),
+        "validation": shuffled(np.concatenate([validation, apart["validation"]])),
+        "test": shuffled(np.concatenate([test, apart["test"]])),
         "new": new,
     }
 

@@ -31,7 +31,8 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
 def stratified(labels: Indices, counts: Sequence[int], *, seed: int) -> list[Indices]:
     """Disjoint random index sets of exactly `counts` pictures, and last the rest, each with every class's share.
 
-    labels: int64 (N,). The same labels, counts and seed give the same sets. Each set is in ascending order of index.
+    labels: int64 (N,). The same labels, counts and seed give the same sets. Each set is shuffled, so that the first
+    pictures of a set show all classes even where the source is sorted by class.
     """
     sizes = np.bincount(labels)
     plan: list[Indices] = []
@@ -50,7 +51,12 @@ def take(labels: Indices, plan: NDArray[np.int64], *, seed: int) -> list[Indices
         edges = np.cumsum(plan[:, k])
         for part, indices in zip(chosen, np.split(members, edges), strict=True):
             part.append(indices)
-    return [np.sort(np.concatenate(part)).astype(np.int64) for part in chosen]
+    return [rng.permutation(np.concatenate(part).astype(np.int64)) for part in chosen]
+
+
+def shuffled(rows: Indices) -> Indices:
+    """The same rows in an order that is mixed but always the same: for a test set, which no seed may change."""
+    return np.random.default_rng(len(rows)).permutation(rows)
 
 
 def plan_folder(sizes: Sequence[int], *, test: bool = True, validation: bool = True) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ app = typer.Typer(
     epilog="Begin with:  workbench workflow",
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # boxes cost a tenth of a second, and screen readers read them out
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]

@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="animals", help="data set, or a folder of pictures")
     parser.add_argument("--model", default="convnet", help="network to build")
-    parser.add_argument("--epochs", type=int, default=2, help="of training, so that answers mean something")
+    parser.add_argument("--epochs", type=int, help="of training; by default those recommended for the data")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64], help="pictures at once")
     parser.add_argument("--threads", type=int, nargs="+", default=[1], help="processor cores, for every contender")
     parser.add_argument("--rounds", type=int, default=5)
@@ -64,7 +64,9 @@ def main() -> None:
 
 
 def _trained_bundle(folder: Path, data: Data, options: argparse.Namespace) -> Bundle:
-    hyperparameters = recommended(data.name).replace(model=options.model, epochs=options.epochs)
+    hyperparameters = recommended(data.name).replace(model=options.model)
+    if options.epochs is not None:
+        hyperparameters = hyperparameters.replace(epochs=options.epochs)
     model = build_model(options.model, classes=len(data.labels), shape=tuple(data.test.pictures.shape[1:]))
     for _ in train(model, data, hyperparameters, device="cpu"):
         pass

@@ -92,6 +92,7 @@ def test_rows_are_gathered_in_order_and_in_pieces(tmp_path: Path, monkeypatch: p
         assert tensors["none"].shape == (0, 8, 8, 3)
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize("pictures", [SMOOTH, NOISE])
 def test_no_damage_goes_unnoticed(tmp_path: Path, pictures: np.ndarray) -> None:
     path = tmp_path / "set"

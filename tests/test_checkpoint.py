@@ -469,6 +469,7 @@ def test_a_slice_does_not_carry_the_whole_tensor(tmp_path: Path) -> None:
     assert (tmp_path / "r").stat().st_size < 5000
 
 
+@pytest.mark.stress
 def test_a_damaged_resume_point_is_refused(tmp_path: Path, mutated: Mutate) -> None:
     path = tmp_path / "r"
     save_resume_point(path, state_of_a_run())

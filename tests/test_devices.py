@@ -195,14 +195,15 @@ def test_without_torch_the_cpu_is_still_described() -> None:
     assert "not installed" in in_new_process(code + refusal)
 
 
-def test_a_torch_that_cannot_be_loaded_is_told_not_hidden(tmp_path: Path) -> None:
-    files(
-        tmp_path,
-        {"torch/__init__.py": "raise OSError('libcudart.so.13: cannot open shared object file')\n"},
-    )
+@pytest.mark.parametrize(
+    "failure", ["OSError('libcudart.so.13: cannot open')", "ModuleNotFoundError('No module named sympy', name='sympy')"]
+)
+def test_a_torch_that_cannot_be_loaded_is_told_not_hidden(tmp_path: Path, failure: str) -> None:
+    files(tmp_path, {"torch/__init__.py": f"raise {failure}\n"})
     code = "import workbench as wb\ntry: wb.list_devices()\nexcept wb.WorkbenchError as error: print(error)"
     said = in_new_process(code, PYTHONPATH=str(tmp_path))
-    assert "libcudart.so.13" in said
+    assert "installed but cannot be loaded" in said
+    assert failure.split("'")[1] in said
     assert "workbench doctor" in said
 
 

@@ -77,6 +77,7 @@ def operators(content: bytes) -> list[str]:
     return [node.op_type for node in onnx.load_from_string(content).graph.node]
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize(
     ("name", "size"),
     [

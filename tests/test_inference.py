@@ -53,6 +53,7 @@ def test_engines_of_a_bundle_answer_as_plain_pytorch(exported: Exported, expecte
     assert predictor.preprocessing == exported.data.preprocessing
 
 
+@pytest.mark.stress
 def test_compiled_answers_alike(exported: Exported, expected: np.ndarray) -> None:
     """A single matrix, unless under stress: the compiler takes its seconds for each operation."""
     data, model = exported.data, exported.model if STRESS else build_model("linear", classes=4, shape=(16, 16, 3))

@@ -164,6 +164,7 @@ def test_an_animation_gives_its_first_frame(kind: str) -> None:
 # ---- what is refused ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.stress
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_picture_cut_short_is_refused(kind: str) -> None:
     content = GOOD[kind]
@@ -340,6 +341,7 @@ def with_right_checksums(content: bytes) -> bytes:
     return b"".join(parts)
 
 
+@pytest.mark.stress
 @settings(max_examples=20_000 if STRESS else 300, deadline=None, derandomize=not STRESS)
 @given(mutated())
 @example(bytes(bomb("webp"))[:30])

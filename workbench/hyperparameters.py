@@ -115,7 +115,7 @@ _RECOMMENDED: dict[str, dict[str, Any]] = {
     "animals": {},
     "digits": {"epochs": 30, "batch_size": 64, "learning_rate": 0.2, "flip": False, "shift": 1},
     "mnist": {"epochs": 5, "flip": False, "shift": 2},
-    "fashion-mnist": {"epochs": 8},
+    "fashion-mnist": {"epochs": 6},
     "cifar-10": {"epochs": 12, "shift": 2},
 }
 

@@ -88,8 +88,8 @@ def test_a_workflow_leaves_a_whole_run(finished, pictures):
         "export",
     }
     assert summary["parity"]["onnx"]["parity"]["largest_difference"] <= 1e-4
-    assert summary["bytes"]["weights"] == (out / "weights.safetensors").stat().st_size
-    assert summary["bytes"]["bundle"] == sum(
+    assert summary["sizes"]["weights"] == (out / "weights.safetensors").stat().st_size
+    assert summary["sizes"]["bundle"] == sum(
         path.stat().st_size for path in (out / "bundle").rglob("*") if path.is_file()
     )
     assert {(row["engine"], row["batch_size"]) for row in summary["latency"]} >= {
@@ -133,7 +133,7 @@ def test_classify_names_what_it_can_and_says_what_it_cannot(finished, pictures, 
 @pytest.mark.parametrize("engine", ["onnx-int8", "eager"])
 def test_every_engine_classifies(finished, pictures, workbench, engine):
     out, summary, _ = finished
-    if engine not in summary["bytes"] and engine == "onnx-int8" and "engine onnx-int8" not in summary["bytes"]:
+    if engine not in summary["sizes"] and engine == "onnx-int8" and "engine onnx-int8" not in summary["sizes"]:
         pytest.skip("int8 was left out of this bundle for its parity")
     code, printed, _ = workbench(
         "classify", pictures / "dark" / "5.png", "--bundle", out / "bundle", "--engine", engine

@@ -66,13 +66,14 @@ def train(
         if resume is not None:
             run = choices.resumed(resume, typed)
             loaded = load_run_data(run, bar)
+            choices.notes(loaded, bar)
         else:
             loaded = choices.load(data, size, bar)
-            hyperparameters = choices.hyperparameters(loaded, settings_file, settings, typed)
+            choices.notes(loaded, bar)
+            hyperparameters = choices.hyperparameters(loaded, settings_file, settings, typed, bar)
             choices.check_weights(begin_from)
             run = choices.new_run(loaded, out)
             begin_run(run, data, size, hyperparameters, begin_from)
-        choices.notes(loaded, bar)
         last = choices.follow(
             train_run(run, loaded, device=device, resume=resume is not None, exact=not inexact), bar, run, "train"
         )
@@ -154,8 +155,8 @@ def search(
     with progress_bar() as progress:
         bar = Bar(progress)
         loaded = choices.load(data, size, bar)
-        base = choices.hyperparameters(loaded, settings_file, settings, typed)
         choices.notes(loaded, bar)
+        base = choices.hyperparameters(loaded, settings_file, settings, typed, bar)
         storage = out / "search.db"
         found = search_hyperparameters(
             loaded,

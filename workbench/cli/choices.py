@@ -26,11 +26,12 @@ def typed(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def hyperparameters(
-    data: Data, settings_file: Path | None, settings: Iterable[str] | None, typed: dict[str, Any]
+    data: Data, settings_file: Path | None, settings: Iterable[str] | None, typed: dict[str, Any], bar: Bar
 ) -> HyperParameters:
-    """Recommended for the data, or read from a file; then what was typed."""
+    """Recommended for the data, or read from a file; then what was typed. Tells what they cost."""
     from workbench.cost import cost_of
     from workbench.hyperparameters import HyperParameters, recommended
+    from workbench.units import format_bytes
 
     base = HyperParameters.load(settings_file) if settings_file else recommended(data.name)
     for setting in settings or ():
@@ -43,9 +44,11 @@ def hyperparameters(
             value = text
         base = base.replace(**{name.strip().replace("-", "_"): value})
     chosen = base.replace(**typed)
-    cost_of(
-        chosen, shape=data.shape, classes=len(data.labels), pictures=len(data.train)
-    )  # refuses what cannot be built
+    cost = cost_of(chosen, shape=data.shape, classes=len(data.labels), pictures=len(data.train))
+    bar.line(
+        f"{chosen.model}: {cost.parameters:,} parameters; {format_bytes(cost.training_bytes)} to train, "
+        f"{format_bytes(cost.inference_bytes)} to answer, {cost.run_flops / 1e12:,.2f} trillion operations (modelled)"
+    )
     return chosen
 
 
@@ -59,6 +62,8 @@ def load(data: str, size: int | None, bar: Bar) -> Data:
 def notes(data: Data, bar: Bar) -> None:
     """Show what the user should know of how the data were read."""
     bar.clear()
+    if data.storage is not None:
+        bar.line(f"{data.name}: {data.storage.describe()}")
     for note in data.notes:
         bar.line(f"note: {note}")
 

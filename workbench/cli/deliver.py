@@ -141,7 +141,7 @@ def workflow(
         choices.notes(loaded, bar)
         if run is None:
             with clock.step("hyper-parameters", cpu, "chosen, and their cost computed"):
-                hyperparameters = choices.hyperparameters(loaded, settings_file, settings, typed)
+                hyperparameters = choices.hyperparameters(loaded, settings_file, settings, typed, bar)
             run = choices.new_run(loaded, out)
             begin_run(run, data, size, hyperparameters)
         records = run_workflow(run, loaded, device=device, resume=resume is not None, clock=clock, progress=bar)
@@ -177,7 +177,7 @@ def _tell(summary: dict[str, Any]) -> None:
     say(
         "time, measured:  " + ", ".join(f"{name} {format_seconds(value)}" for name, value in summary["seconds"].items())
     )
-    say("sizes:  " + ", ".join(f"{name} {format_bytes(count)}" for name, count in summary["bytes"].items()))
+    say("sizes:  " + ", ".join(f"{name} {format_bytes(count)}" for name, count in summary["sizes"].items()))
     for row in summary["latency"]:
         say(_latency_line(row))
     say(f"report: {summary['report']}")

@@ -6,12 +6,15 @@ import importlib
 import sys
 from pathlib import Path
 
+from workbench.processor import let_idle_threads_sleep
+
 
 def main() -> None:
     names = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         sys.exit(f"Usage: python -m benchmarks NAME [options], where NAME is one of: {', '.join(names)}.")
     name = sys.argv.pop(1)
+    let_idle_threads_sleep()
     sys.argv[0] = f"python -m benchmarks {name}"
     importlib.import_module(f"benchmarks.{name}").main()
 

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from workbench.processor import let_idle_threads_sleep
+
+let_idle_threads_sleep()  # before torch is imported: some of the tests run beside a browser
+
 import torch
 from torch import Tensor, nn
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
+from workbench.processor import let_idle_threads_sleep
 
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,7 @@ def open_lab(notebook: str = FIRST_NOTEBOOK, *, browser: bool = True) -> int:
     Raises WorkbenchError where JupyterLab or the notebook is missing.
     """
     command = lab_command(notebook, browser=browser)
+    let_idle_threads_sleep()  # kernels inherit it, and the browser needs the cores too
     if os.name == "posix":
         os.execv(command[0], command)
     return subprocess.call(command)

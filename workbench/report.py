@@ -159,9 +159,16 @@ def _quickest(run: RunSummary) -> tuple[str, str, str] | None:
 
 
 def _steps(run: RunSummary) -> Iterable[Content]:
+    numbers = iter(range(1, len(run.steps) + 1))
     rows = [
-        (f"{number}. {step.name}", format_seconds(step.seconds), step.device, step.detail)
-        for number, step in enumerate(run.steps, 1)
+        # The data come before the first of the five steps.
+        (
+            step.name if step.name == "data" else f"{next(numbers)}. {step.name}",
+            format_seconds(step.seconds),
+            step.device,
+            step.detail,
+        )
+        for step in run.steps
     ]
     rows.append(("together", format_seconds(sum(step.seconds for step in run.steps)), "", ""))
     caption = "Time of each step, measured, and the device it ran on"

@@ -6,6 +6,7 @@ import importlib
 
 from workbench.cli.app import app
 from workbench.cli.console import run_command
+from workbench.processor import let_idle_threads_sleep
 
 # Each adds its commands to the app, in the order of --help; none loads what its commands work with.
 _COMMANDS = ("machine", "bench", "deliver")
@@ -13,6 +14,7 @@ _COMMANDS = ("machine", "bench", "deliver")
 
 def main() -> None:
     """Entry point of the `workbench` command."""
+    let_idle_threads_sleep()
     for name in _COMMANDS:
         importlib.import_module(f"workbench.cli.{name}")
     run_command(app)

@@ -3,9 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -196,12 +199,65 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_works(pictures, tmp_path, workben
     going_on.communicate()
 
 
+def test_resume_takes_no_options_that_would_make_another_run(finished, workbench):
+    for option in (["--data", "digits"], ["--size", 64], ["--out", "elsewhere"], ["--set", "epochs=9"], ["--seed", 9]):
+        code, _, told = workbench("train", "--resume", finished[0], *option)
+        assert code == 2
+        assert option[0].strip("-") in told
+    code, printed, _ = workbench("train", "--resume", finished[0], "--json")
+    assert code == 0
+    assert last_json(printed)["validation_accuracy"] == finished[1]["validation_accuracy"]
+
+
+def test_a_folder_that_changed_is_not_evaluated(pictures, tmp_path, workbench):
+    mine = tmp_path / "mine"
+    shutil.copytree(pictures, mine)
+    options = ["--data", mine, "--size", 16, "--model", "linear", "--epochs", 1, "--out", tmp_path / "run"]
+    assert workbench("train", *options)[0] == 0
+    (mine / "light" / "0.png").unlink()
+    code, _, told = workbench("evaluate", tmp_path / "run")
+    assert (code, "has changed since" in told) == (2, True)
+
+
+def test_a_search_touches_no_folder_or_database_of_something_else(finished, tmp_path, workbench):
+    code, _, told = workbench("search", "--data", "digits", "--out", finished[0])
+    assert (code, "something else than a search" in told) == (2, True)
+    (tmp_path / "other").mkdir()
+    with closing(sqlite3.connect(tmp_path / "other" / "search.db")) as database:
+        database.execute("CREATE TABLE cookies (name)")
+    before = (tmp_path / "other" / "search.db").read_bytes()
+    code, _, told = workbench("search", "--data", "digits", "--out", tmp_path / "other")
+    assert (code, "database of something else" in told) == (2, True)
+    assert (tmp_path / "other" / "search.db").read_bytes() == before
+
+
+def test_strange_names_are_shown_as_they_are_and_harmlessly(finished, pictures, tmp_path, workbench):
+    strange = tmp_path / "\x1b[31mcat\nfake: cat 100 %.png"
+    shutil.copy(pictures / "light" / "1.png", strange)
+    code, printed, _ = workbench("classify", strange, "--bundle", finished[0] / "bundle")
+    assert code == 0
+    assert "\x1b" not in printed
+    assert len(printed.splitlines()) == 1
+
+
+def test_a_closed_stdout_is_no_error():
+    run = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.stdout = None\nfrom workbench.cli import main; main()", "devices"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["train", "--data", "animal"], "animal"),
         (["train", "--data", "digits", "--learning-rate", "-1"], "learning_rate = -1.0: must be a number from"),
         (["train", "--data", "digits", "--set", "lr=1"], "Unknown hyper-parameter 'lr'"),
+        (["train", "--data", "digits", "--set", f"seed={10**400}"], "seed = 1000"),
+        (["train", "--data", "digits", "--set", "model=" + "[" * 100_000], "Unknown model"),
         (["train", "--data", "digits", "--set", "epochs"], "write it as NAME=VALUE"),
         (["train", "--data", "digits", "--model", "convent"], "Unknown model 'convent'"),
         (["train", "--data", "digits", "--device", "tpu"], "tpu"),

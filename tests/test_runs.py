@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from workbench.errors import WorkbenchError
@@ -13,6 +15,16 @@ def test_runs_are_numbered_and_never_reused():
     names = [new_run("animals").folder.name for _ in range(3)]
     assert names == ["animals-1", "animals-2", "animals-3"]
     assert new_run("digits").folder.name == "digits-1"
+
+
+def test_names_that_are_patterns_are_taken_as_they_are():
+    assert [new_run("my[1]?*").folder.name for _ in range(2)] == ["my[1]?*-1", "my[1]?*-2"]
+
+
+def test_two_at_once_get_a_folder_each():
+    with ThreadPoolExecutor(8) as pool:
+        folders = [run.folder for run in pool.map(lambda _: new_run("x"), range(64))]
+    assert len(set(folders)) == 64
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path):
@@ -43,7 +55,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(WorkbenchError, match="nowhere is not the folder of a run"):
         Run(tmp_path / "nowhere").read_about()
     (tmp_path / "run.json").write_text('{"data": 3}')
-    with pytest.raises(WorkbenchError, match="does not name the data set"):
+    with pytest.raises(WorkbenchError, match="does not say the run's data"):
         Run(tmp_path).read_about()
-    Run(tmp_path).write_about("digits", 16)
+    Run(tmp_path).write_about("digits", 16, "f")
     assert Run(tmp_path).read_about()["data"] == "digits"

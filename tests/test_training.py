@@ -201,7 +201,9 @@ def test_a_learning_rate_sent_acts_at_once_is_logged_and_resumed(tmp_path):
     assert same(resumed.state_dict(), straight.state_dict())
 
 
-@pytest.mark.parametrize("sent", [{"lr": 1}, {"learning_rate": -1}, {"learning_rate": "high"}])
+@pytest.mark.parametrize(
+    "sent", [{"lr": 1}, {"learning_rate": -1}, {"learning_rate": "high"}, 5, {1: 2, "a": 3}, {"learning_rate": 10**400}]
+)
 def test_what_cannot_be_sent_is_refused(sent):
     run = train(make_model(), DATA, QUICK, device="cpu", record_every=1)
     next(run)
@@ -341,13 +343,46 @@ def test_no_training_pictures_and_missing_devices_are_sentences():
     [
         (nn.Sequential(nn.Flatten(), nn.Linear(7, 2)), r"Sequential does not take pictures of shape \(N, 3, 12, 12\)"),
         (nn.Sequential(nn.Flatten(), nn.Linear(432, 5)), r"gives shape \(2, 5\) .* logits of shape \(2, 2\)"),
+        (nn.LazyConv2d(2, 3), r"has no values for 'weight'"),
+        (nn.Linear(1, 1, device="meta"), r"has no values for 'weight'"),
+        (5, r"is an nn\.Module, not 5"),
         (nn.Conv2d(3, 2, 3), r"gives shape \(2, 2, 10, 10\)"),
     ],
 )
 def test_a_network_that_does_not_fit_is_refused_before_anything_is_written(tmp_path, network, message):
-    with pytest.raises(TrainingError, match=message):
+    with pytest.raises(WorkbenchError, match=message):
         next(train(network, DATA, QUICK, device="cpu", resume_point=tmp_path / "r"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_no_numbers_are_named():
+    model = make_model()
+    model[0][-1].bias.data[1] = math.nan
+    with pytest.raises(WorkbenchError, match=r"a value in '0\..*\.bias' that is not finite"):
+        next(train(model, DATA, QUICK, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"step": -5}, {"step": "x"}, {"step": 10**9}, {"precision": "zz"}, {"history": [{"a": 1}]}, {"model": []},
+     {"changes": [{}]}, {"threads": 0}],
+)  # fmt: skip
+def test_a_resume_point_whose_contents_make_no_sense_is_refused(tmp_path, damage):
+    from workbench.checkpoint import save_resume_point
+
+    point = tmp_path / "resume.pt"
+    run = train(make_model(), DATA, QUICK, device="cpu", resume_point=point, record_every=1)
+    next(run)
+    run.close()
+    save_resume_point(point, load_resume_point(point) | damage)
+    with pytest.raises(TrainingError, match=r"resume\.pt holds another network or is damaged"):
+        next(train(make_model(), DATA, QUICK, device="cpu", resume_point=point, resume=True))
+
+
+@pytest.mark.parametrize("wrong", [{"record_every": 0}, {"record_every": "x"}, {"resume_point": "."}])
+def test_arguments_that_make_no_sense_are_named(wrong):
+    with pytest.raises(TrainingError, match=next(iter(wrong))):
+        next(train(make_model(), DATA, QUICK, device="cpu", **wrong))
 
 
 def test_no_validation_pictures_means_no_validation_figures():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
+
+LEFTOVER_SECONDS = 3600.0
 
 
 @contextmanager
@@ -27,6 +31,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise WorkbenchError(f"Cannot write {path}: {error.strerror}. Choose a folder you may write to.") from error
     os.close(handle)
     part = Path(name)
+    _remove_leftovers(path)
     try:
         yield part
         with open(part, "rb+") as written:
@@ -34,6 +39,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         os.replace(part, path)
         _flush_folder(path.parent)
+    except OSError as error:
+        if error.filename not in (None, name):
+            raise
+        reason = error.strerror or error
+        raise WorkbenchError(f"Cannot write {path}: {reason}. Free some space or choose another folder.") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -52,6 +62,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise WorkbenchError(f"Cannot write {folder}: {error.strerror}. Choose a folder you may write to.") from error
     part, old = scratch / "new", scratch / "old"
+    _remove_leftovers(folder)
     try:
         part.mkdir()
         yield part
@@ -66,6 +77,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         _flush_folder(folder.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it more than an hour ago."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        try:
+            if time.time() - leftover.stat().st_mtime < LEFTOVER_SECONDS:
+                continue
+            if leftover.is_dir():
+                if not path.exists() and (leftover / "old").is_dir():
+                    (leftover / "old").rename(path)  # killed between its two renames
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink()
+        except OSError:
+            continue  # another process was quicker
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -127,7 +127,12 @@ def data_root() -> Path:
     """Where data sets lie: WORKBENCH_DATA, else `datasets` of the checkout, else a cache folder of the user."""
     named = os.environ.get("WORKBENCH_DATA")
     if named:
-        return Path(named).expanduser()
+        try:
+            return Path(named).expanduser()
+        except RuntimeError as error:
+            raise WorkbenchError(
+                f"WORKBENCH_DATA = {named!r} names the home of a user who is not known here."
+            ) from error
     checkout = Path(__file__).resolve().parent.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / "datasets").is_dir():
         return checkout / "datasets"

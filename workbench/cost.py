@@ -6,6 +6,7 @@ costed in a moment. All figures are *modelled*: counted from shapes, not measure
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,9 @@ def cost_of(
 
     batch = min(hyperparameters.batch_size, pictures)
     bf16 = hyperparameters.precision == "bf16"
+    # PyTorch logs a traceback of what goes wrong on fake tensors; ours is the sentence below.
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    was_disabled, logger.disabled = logger.disabled, True
     try:
         inference = _inference(build, shape)
         training = _training(build, shape, batch, bf16)
@@ -88,6 +92,8 @@ def cost_of(
             f"{hyperparameters.model} does not take pictures of {shape[0]}×{shape[1]}×{shape[2]}: "
             f"{str(error).splitlines()[0]}"
         ) from error
+    finally:
+        logger.disabled = was_disabled
     parameters, weight_bytes, inference_flops, working_bytes = inference
     states = 2 if hyperparameters.optimizer == "adamw" else int(hyperparameters.momentum > 0)
     return Cost(

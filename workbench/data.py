@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,15 @@ class Data:
             self.preprocessing.width,
             self.preprocessing.channels,
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over what tells these data from others: labels, sizes, and some of each split's pictures."""
+        digest = hashlib.sha256(repr((self.labels, self.preprocessing)).encode())
+        for split in self.splits:
+            digest.update(split.labels.numpy().tobytes())
+            digest.update(split.pictures[:: max(1, len(split) // 1000)].contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def splits(self) -> tuple[Split, Split, Split, Split]:
@@ -236,6 +246,11 @@ def measured(pictures: Rows | Array) -> Preprocessing:
         mean=tuple(float(value / 255) for value in mean),
         std=tuple(float(max(value / 255, _LEAST_STD)) for value in std),
     )
+
+
+def source_of(name_or_folder: str | Path) -> str:
+    """What `load_dataset` reads for this: the name of a built-in set, or a folder's absolute path."""
+    return _built_in(name_or_folder) or str(Path(name_or_folder).expanduser().resolve())
 
 
 def _built_in(name_or_folder: str | Path) -> str | None:

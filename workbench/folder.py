@@ -312,8 +312,8 @@ def _class_folders(root: Path) -> tuple[list[tuple[str, str, str]], list[str]]:
         entries = [entry for entry in sorted(os.scandir(root), key=lambda e: e.name) if _meant(entry.name)]
     except OSError as error:
         raise WorkbenchError(f"The folder {root} cannot be read ({error.strerror}).") from error
-    folders = [entry for entry in entries if entry.is_dir()]
-    loose = [shown(entry.name) for entry in entries if not entry.is_dir()]
+    folders = [entry for entry in entries if _is_folder(entry)]
+    loose = [shown(entry.name) for entry in entries if not _is_folder(entry)]
     if not folders:
         there = f"{len(loose):,} files but no sub-folders" if loose else "nothing"
         raise WorkbenchError(f"The folder {root} holds {there}. {LAYOUT}")
@@ -332,12 +332,19 @@ def _class_folders(root: Path) -> tuple[list[tuple[str, str, str]], list[str]]:
     return [(split, shown(f.name), f.path) for split, f in candidates if any(_walk(f.path))], notes
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
+
+
 def _sub_folders(folder: str) -> list[os.DirEntry[str]]:
     try:
         entries = sorted(os.scandir(folder), key=lambda e: e.name)
     except OSError:
         return []
-    return [entry for entry in entries if entry.is_dir() and _meant(entry.name)]
+    return [entry for entry in entries if _is_folder(entry) and _meant(entry.name)]
 
 
 def _walk(folder: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from workbench.atomic import write_text
 from workbench.errors import WorkbenchError
+from workbench.sealed import shortened
 
 
 def _number(default: float, low: float, high: float, meaning: str) -> Any:
@@ -78,7 +78,7 @@ class HyperParameters:
         """The inverse of `to_json`; missing fields take their defaults, unknown keys are refused."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WorkbenchError(f"The hyper-parameters are not valid JSON: {error}.") from error
         if not isinstance(values, dict):
             raise WorkbenchError(f"The hyper-parameters must be a JSON object, not {type(values).__name__}.")
@@ -98,7 +98,7 @@ class HyperParameters:
     def load(cls, path: Path) -> HyperParameters:
         """Read what `save` wrote; a missing or wrong file is a WorkbenchError that names it."""
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(Path(path).read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise WorkbenchError(f"Cannot read hyper-parameters from {path}: {error}.") from error
         except WorkbenchError as error:
@@ -147,9 +147,9 @@ def _checked(name: str, value: Any) -> Any:
     low, high = spec.metadata["low"], spec.metadata["high"]
     whole = isinstance(spec.default, int)
     kind = "a whole number" if whole else "a number"
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or (whole and value != int(value)):
-        raise WorkbenchError(f"{name} = {value!r}: must be {kind} from {low:,} to {high:,}.")
+        raise WorkbenchError(f"{name} = {shortened(repr(value))}: must be {kind} from {low:,} to {high:,}.")
     return int(value) if whole else float(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,35 +65,49 @@ class Run:
         """What run.json says; a WorkbenchError where this folder is no run."""
         try:
             about = json.loads(self.about.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise WorkbenchError(f"{self.folder} is not the folder of a run: {self.about.name}: {error}.") from error
-        if not isinstance(about, dict) or not isinstance(about.get("data"), str):
-            raise WorkbenchError(f"{self.about} does not name the data set of the run.")
+        wanted = {"data": str, "size": int | None, "fingerprint": str, "begun_from": str | None}
+        for key, kind in wanted.items():
+            if not isinstance(about, dict) or key not in about or not isinstance(about[key], kind):
+                raise WorkbenchError(f"{self.about} is damaged: it does not say the run's {key}.")
         return about
 
-    def write_about(self, data: str, size: int | None, begun_from: str | None = None) -> None:
-        """Note the data set (a name, or the absolute path of a folder) and the size its pictures are brought to."""
-        about = {"data": data, "size": size, "begun_from": begun_from, "created": _now()}
+    def write_about(self, data: str, size: int | None, fingerprint: str, begun_from: str | None = None) -> None:
+        """Note the data set (a name, or the absolute path of a folder), the size its pictures are brought to, and
+        what they were (`Data.fingerprint`)."""
+        about = {"data": data, "size": size, "fingerprint": fingerprint, "begun_from": begun_from, "created": _now()}
         write_text(self.about, json.dumps(about, indent=2) + "\n")
 
 
 def new_run(data_name: str, out: Path | None = None) -> Run:
     """A folder for a new run: `out`, or the next free runs/NAME-K. Refuses a folder that holds something."""
-    if out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise WorkbenchError(f"{out} is not empty: choose another --out, or go on with that run by --resume {out}.")
-        folder = out
-    else:
-        taken = {path.name for path in RUNS.glob(f"{data_name}-*")}
-        number = next(k for k in range(1, len(taken) + 2) if f"{data_name}-{k}" not in taken)
-        folder = RUNS / f"{data_name}-{number}"
+    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise WorkbenchError(f"{out} is not empty: choose another --out, or go on with that run by --resume {out}.")
+    folder = out or RUNS / f"{data_name}-1"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        return Run(_next_free(data_name) if out is None else _made(out))
     except OSError as error:
         raise WorkbenchError(
             f"Cannot make the folder {folder}: {error.strerror}. Choose another with --out."
         ) from error
-    return Run(folder)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _next_free(data_name: str) -> Path:
+    RUNS.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = RUNS / f"{data_name}-{number}"
+        try:
+            folder.mkdir()  # of two commands that begin at once, only one can make it
+            return folder
+        except FileExistsError:
+            continue
+    raise AssertionError
 
 
 def latest_run(needs: str = "weights.safetensors") -> Run:

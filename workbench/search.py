@@ -20,6 +20,7 @@ from typing import Any, Literal
 import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from workbench.data import Data
@@ -102,7 +103,7 @@ def search_hyperparameters(
     started = time.monotonic()
     with _locked(storage), _study_of(storage, name, create=True) as study:
         study.pruner = _pruner(space, base, name)
-        _check_same_search(study, {"space": _plain(space), "base": asdict(base), "data": _fingerprint(data)})
+        _check_same_search(study, {"space": _plain(space), "base": asdict(base), "data": data.fingerprint})
         _give_up_unfinished(study)
         while _finished(study) < trials and (timeout is None or time.monotonic() - started < timeout):
             yield _run_trial(study, data, base, space, device, seed)
@@ -236,15 +237,6 @@ def _seed_of(seed: int, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "little")
 
 
-def _fingerprint(data: Data) -> str:
-    """SHA-256 over what trials learn from and are judged by: labels, sizes, and some of the pictures."""
-    digest = hashlib.sha256(repr((data.labels, data.preprocessing)).encode())
-    for split in (data.train, data.validation):
-        digest.update(split.labels.numpy().tobytes())
-        digest.update(split.pictures[:: max(1, len(split) // 200)].contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _plain(space: Space) -> dict[str, Any]:
     """The space as JSON gives it back."""
     return json.loads(json.dumps({field: [_is_range(choices), *choices] for field, choices in space.items()}))
@@ -308,7 +300,10 @@ def _study_of(storage: Path | None, name: str, *, create: bool) -> Iterator[optu
     try:
         with _quiet():
             path.parent.mkdir(parents=True, exist_ok=True)
-            database = optuna.storages.RDBStorage(f"sqlite:///{path}")
+            _refuse_foreign(path)
+            # A path in a URL has its own spelling: ?, % and # are legal in a file's name.
+            address = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+            database = optuna.storages.RDBStorage(address)
             if create:
                 study = optuna.create_study(
                     study_name=name, storage=database, direction="maximize", load_if_exists=True
@@ -317,13 +312,23 @@ def _study_of(storage: Path | None, name: str, *, create: bool) -> Iterator[optu
                 study = optuna.load_study(study_name=name, storage=database)
     except KeyError as error:
         raise WorkbenchError(f"{path} holds no search named {name!r}.") from error
-    except (SQLAlchemyError, OSError, RuntimeError, optuna.exceptions.OptunaError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError, RuntimeError, optuna.exceptions.OptunaError) as error:
         raise WorkbenchError(f"{path} cannot be used to keep a search: {str(error).splitlines()[0]}") from error
     try:
         yield study
     finally:
         database.remove_session()
         database.engine.dispose()
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse an SQLite file that holds tables of something else, before Optuna adds its own."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "studies" not in tables:
+        raise WorkbenchError(f"{path} is a database of something else: choose another file to keep the search in.")
 
 
 @contextmanager

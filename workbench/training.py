@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import signal
 import threading
@@ -26,7 +25,9 @@ from workbench.evaluation import evaluate, predict
 from workbench.hyperparameters import HyperParameters
 from workbench.models import Normalise
 from workbench.optimization import choose_precision, learning_rate_at, make_optimizer
+from workbench.probe import check_fits, check_weights
 from workbench.randomness import RandomStream
+from workbench.sealed import shortened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,15 @@ def train(
     Raises TrainingError where the network does not take the pictures, the memory does not suffice, a loss is not
     finite (naming the step), a resume point is of another run, or `send` gets something else.
     """
+    if not isinstance(model, nn.Module):
+        raise TrainingError(f"A network to train is an nn.Module, not {model!r}.")
+    if isinstance(record_every, bool) or not isinstance(record_every, int) or record_every < 1:
+        raise TrainingError(f"record_every = {record_every!r}: must be a whole number of steps, at least 1.")
+    if resume_point is not None and Path(resume_point).is_dir():
+        raise TrainingError(
+            f"resume_point = {resume_point} is a folder: name a file, such as {resume_point}/resume.pt."
+        )
+    check_weights(model)
     run = _Run(model, data, hyperparameters, find_device(device), resume_point)
     if resume:
         run.restore(exact)
@@ -135,7 +145,7 @@ class _Run:
             raise TrainingError(f"{data.name} has no pictures to train on.")
         keep_freed_memory()
         self.model, self.data, self.hyperparameters, self.device = model, data, hyperparameters, device
-        self.resume_point, self.fingerprint = resume_point, _fingerprint(data)
+        self.resume_point = resume_point
         torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         model.to(device.torch)
         if hyperparameters.channels_last:
@@ -157,28 +167,7 @@ class _Run:
         self.saved_at = time.monotonic()
         self._queue: Iterator[tuple[Tensor, Tensor]] = iter(())
         self._queue_step = -1
-        self._check_fits()
-
-    def _check_fits(self) -> None:
-        """Show the network two pictures before anything is written or learned."""
-        height, width, channels = self.data.shape
-        name, classes = type(self.model).__qualname__, len(self.data.labels)
-        pictures = self.data.train.pictures[:2].to(self.device.torch)
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                logits = self.model(self.normalise(pictures))
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise TrainingError(
-                f"{name} does not take pictures of shape (N, {channels}, {height}, {width}): {reason}"
-            ) from error
-        if not isinstance(logits, Tensor) or logits.shape != (len(pictures), classes):
-            given = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-            raise TrainingError(
-                f"{name} gives {given} for {len(pictures)} pictures; logits of shape ({len(pictures)}, {classes}) are "
-                f"needed, one for each label of {self.data.name}."
-            )
+        check_fits(model, self.normalise(data.train.pictures[:2].to(device.torch)), data.labels)
 
     # Beginning, stopping, going on ------------------------------------------------------------------------------
 
@@ -193,12 +182,18 @@ class _Run:
         if self.resume_point is None:
             raise TrainingError("To resume, name the resume point: resume_point=PATH.")
         state = load_resume_point(self.resume_point)
-        self._check_same_run(state, exact)
         try:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise TrainingError(f"{self.resume_point} holds another network: {str(error).splitlines()[0]}") from error
+            self._check_same_run(state, exact)
+            self._take_over(state)
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise TrainingError(f"{self.resume_point} holds another network or is damaged: {reason}") from error
+
+    def _take_over(self, state: Mapping[str, Any]) -> None:
+        if not 0 <= state["step"] <= self.steps or state["precision"] not in ("fp32", "bf16"):
+            raise ValueError(f"step {state['step']!r} of {self.steps} in {state['precision']!r}")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.step = self.saved_step = state["step"]
         self.seconds = state["seconds"]
         self.precision = state["precision"]
@@ -219,7 +214,7 @@ class _Run:
                     f"{where} was begun with {name} = {before.get(name)!r}, not {value!r}. Resume with the same "
                     "hyper-parameters, or start a new run from its weights."
                 )
-        if state["data"] != self.fingerprint:
+        if state["data"] != self.data.fingerprint:
             raise TrainingError(
                 f"{where} was begun on other pictures than this {self.data.name}. Resume with the same data."
             )
@@ -245,7 +240,7 @@ class _Run:
             return
         state = {
             "hyperparameters": asdict(self.hyperparameters.replace(learning_rate=self._first_learning_rate())),
-            "data": self.fingerprint,
+            "data": self.data.fingerprint,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -262,9 +257,8 @@ class _Run:
         self.saved_step, self.saved_at = self.step, time.monotonic()
 
     def change(self, sent: Mapping[str, float]) -> None:
-        unknown = set(sent) - {"learning_rate"}
-        if unknown:
-            raise TrainingError(f"Only learning_rate can be changed while training, not {sorted(unknown)[0]!r}.")
+        if not isinstance(sent, Mapping) or set(sent) != {"learning_rate"}:
+            raise TrainingError(f"Only {{'learning_rate': x}} can be sent to a training, not {shortened(repr(sent))}.")
         was = self._peak()
         self.hyperparameters = self.hyperparameters.replace(**sent)
         self.changes.append({"step": self.step, "learning_rate": self._peak(), "was": was})
@@ -421,12 +415,3 @@ def _interrupt_after_step() -> Iterator[list[int]]:
         yield came
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _fingerprint(data: Data) -> str:
-    """SHA-256 over what the run learns from: labels, sizes, and a thousand of the training pictures."""
-    split = data.train
-    digest = hashlib.sha256(repr((data.labels, tuple(split.pictures.shape), data.preprocessing)).encode())
-    digest.update(split.labels.numpy().tobytes())
-    digest.update(split.pictures[:: max(1, len(split) // 1000)].contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -17,7 +17,7 @@ from torch import nn
 from workbench.atomic import write_text
 from workbench.bundle import Bundle
 from workbench.checkpoint import initial_weights, load_weights, save_weights
-from workbench.data import Data, Split, load_dataset
+from workbench.data import Data, Split, load_dataset, source_of
 from workbench.devices import find_device, usable_cores
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, evaluate, predict
@@ -55,18 +55,35 @@ class Clock:
 
 
 def begin_run(
-    run: Run, data_name: str, size: int | None, hyperparameters: HyperParameters, begun_from: Path | None = None
+    run: Run,
+    data: Data,
+    name_or_folder: str,
+    size: int | None,
+    hyperparameters: HyperParameters,
+    begun_from: Path | None = None,
 ) -> None:
-    """Write into the folder of `run` what it is going to learn from, and how."""
-    source = data_name if not Path(data_name).is_dir() else str(Path(data_name).resolve())
-    run.write_about(source, size, str(begun_from.resolve()) if begun_from else None)
+    """Write into the folder of `run` what it is going to learn from (`data`, loaded by this name and size), and how."""
+    begun = str(begun_from.resolve()) if begun_from else None
+    run.write_about(source_of(name_or_folder), size, data.fingerprint, begun)
     hyperparameters.save(run.hyperparameters)
 
 
 def load_run_data(run: Run, progress: Progress | None = None) -> Data:
-    """The data set that `run` learns from."""
+    """The data set that `run` learns from. Raises WorkbenchError where it is no longer the same."""
     about = run.read_about()
-    return load_dataset(about["data"], size=about.get("size"), progress=progress)
+    data = load_dataset(about["data"], size=about["size"], progress=progress)
+    if data.fingerprint != about["fingerprint"]:
+        raise WorkbenchError(
+            f"{about['data']} has changed since {run.folder} was begun: its pictures would fall into other splits, and "
+            "some of those learned from into the test set. Bring the old pictures back, or train a new run."
+        )
+    return data
+
+
+def require_test(data: Data) -> None:
+    """Raise WorkbenchError where nothing could be said of a network trained on `data`."""
+    if not len(data.test):
+        raise WorkbenchError(f"{data.name} has too few pictures for a test set: add some to each class.")
 
 
 def train_run(
@@ -78,6 +95,7 @@ def train_run(
     those that fit. Raises what `train` raises.
     """
     hyperparameters = HyperParameters.load(run.hyperparameters)
+    resume = resume and run.resume_point.exists()  # a run stopped before its first step begins anew
     model = build_model(
         hyperparameters.model,
         classes=len(data.labels),
@@ -148,11 +166,8 @@ def run_workflow(
     """
     clock = clock or Clock()
     chosen = find_device(device)
-    if not len(data.test):
-        raise WorkbenchError(
-            f"{data.name} has no test pictures, so nothing could be said of the network. Add pictures."
-        )
-    yield from train_run(run, data, device=device, resume=resume and run.resume_point.exists())
+    require_test(data)
+    yield from train_run(run, data, device=device, resume=resume)
     records = history(run.resume_point)
     detail = f"{records[-1].epochs} epochs in {records[-1].precision}, with validation after each"
     clock.steps.append(StepTime(name="training", seconds=records[-1].seconds, device=chosen.description, detail=detail))

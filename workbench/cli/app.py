@@ -18,7 +18,10 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")]
 DataName = Annotated[
-    str, typer.Option("--data", help="animals, digits, fashion-mnist, mnist, cifar-10, or a folder of pictures.")
+    str | None,
+    typer.Option(
+        "--data", help="animals (the default), digits, fashion-mnist, mnist, cifar-10, or a folder of pictures."
+    ),
 ]
 Size = Annotated[int | None, typer.Option(help="Side of the pictures in pixels; by default the data set's own.")]
 DeviceName = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]

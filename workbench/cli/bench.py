@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example:  workbench train --data digits --epochs 10")
 def train(
-    data: DataName = "animals",
+    data: DataName = None,
     size: Size = None,
     device: DeviceName = "auto",
     out: Out = None,
@@ -64,16 +64,17 @@ def train(
     with progress_bar() as progress:
         bar = Bar(progress)
         if resume is not None:
-            run = choices.resumed(resume, typed)
+            others = {"data": data, "size": size, "out": out, "set": settings, "hyperparameters": settings_file}
+            run = choices.resumed(resume, typed, others | {"from": begin_from})
             loaded = load_run_data(run, bar)
             choices.notes(loaded, bar)
         else:
-            loaded = choices.load(data, size, bar)
+            loaded = choices.load(data or choices.DATA, size, bar)
             choices.notes(loaded, bar)
             hyperparameters = choices.hyperparameters(loaded, settings_file, settings, typed, bar)
             choices.check_weights(begin_from)
             run = choices.new_run(loaded, out)
-            begin_run(run, data, size, hyperparameters, begin_from)
+            begin_run(run, loaded, data or choices.DATA, size, hyperparameters, begin_from)
         last = choices.follow(
             train_run(run, loaded, device=device, resume=resume is not None, exact=not inexact), bar, run, "train"
         )
@@ -124,7 +125,7 @@ def evaluate(
     )
     for row in result.per_class():
         shares = ("–" if row[name] is None else format_share(row[name]) for name in ("precision", "recall"))
-        table.add_row(row["label"], f"{row['count']:,}", *shares)
+        table.add_row(console.cell(row["label"]), f"{row['count']:,}", *shares)
     console.show_table(table)
     for truth, answer, count in result.confusions(3):
         say(f"{count} × {truth} taken for {answer}")
@@ -132,7 +133,7 @@ def evaluate(
 
 @app.command(epilog="Example:  workbench search --data animals --trials 20 --out runs/search-1")
 def search(
-    data: DataName = "animals",
+    data: DataName = None,
     size: Size = None,
     device: DeviceName = "auto",
     trials: Annotated[int, typer.Option(help="Training runs in all, those of earlier calls counted.")] = 20,
@@ -154,10 +155,10 @@ def search(
     typed = choices.typed(locals())
     with progress_bar() as progress:
         bar = Bar(progress)
-        loaded = choices.load(data, size, bar)
+        loaded = choices.load(data or choices.DATA, size, bar)
         choices.notes(loaded, bar)
         base = choices.hyperparameters(loaded, settings_file, settings, typed, bar)
-        storage = out / "search.db"
+        storage = choices.search_storage(out)
         found = search_hyperparameters(
             loaded,
             base,
@@ -191,7 +192,7 @@ def search(
         return
     say(f"Best: trial {winner.number + 1}, validation accuracy {format_share(winner.value or 0)}")
     say(f"Kept in {out / 'hyperparameters.json'}; plots: {', '.join(str(path) for path in plots)}")
-    say(f"Next: workbench train --data {data} --hyperparameters {out / 'hyperparameters.json'}")
+    say(f"Next: workbench train --data {data or choices.DATA} --hyperparameters {out / 'hyperparameters.json'}")
 
 
 def _trial_line(trial: Trial, trials: int) -> str:

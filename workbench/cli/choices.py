@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from workbench.training import Record
 
 
+DATA = "animals"
+
+
 def typed(given: dict[str, Any]) -> dict[str, Any]:
     """The hyper-parameters that were given as options of their own."""
     names = ("model", "epochs", "batch_size", "learning_rate", "precision", "seed")
@@ -40,7 +43,7 @@ def hyperparameters(
             raise WorkbenchError(f"--set {setting}: write it as NAME=VALUE, for example --set weight_decay=0.001.")
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text
         base = base.replace(**{name.strip().replace("-", "_"): value})
     chosen = base.replace(**typed)
@@ -82,11 +85,14 @@ def run(folder: Path | None, needs: str) -> Run:
     return Run(folder) if folder is not None else latest_run(needs)
 
 
-def resumed(folder: Path, typed: dict[str, Any]) -> Run:
-    """The run to go on with; refuses hyper-parameters other than those it was begun with."""
+def resumed(folder: Path, typed: dict[str, Any], others: dict[str, Any]) -> Run:
+    """The run to go on with; refuses what would make it another one than was begun."""
     from workbench.hyperparameters import HyperParameters
     from workbench.runs import Run
 
+    for name, value in others.items():
+        if value:
+            raise WorkbenchError(f"--{name} does not go with --resume: the run in {folder} goes on as it was begun.")
     run = Run(folder)
     run.read_about()
     kept = HyperParameters.load(run.hyperparameters)
@@ -109,6 +115,8 @@ def check_weights(path: Path | None) -> None:
 
 def follow(records: Iterable[Record], bar: Bar, run: Run, command: str) -> dict[str, Any]:
     """Show the records as they come; on Ctrl-C say how to go on. Returns the last one as plain values."""
+    from workbench.training import history
+
     last: Record | None = None
     try:
         for last in records:
@@ -118,4 +126,12 @@ def follow(records: Iterable[Record], bar: Bar, run: Run, command: str) -> dict[
     except KeyboardInterrupt:
         raise console.Stopped(f"Stopped. Nothing is lost: workbench {command} --resume {run.folder} goes on.") from None
     bar.clear()
-    return asdict(last) if last else {}
+    return asdict(last or history(run.resume_point)[-1])
+
+
+def search_storage(folder: Path) -> Path:
+    """The file a search in `folder` is kept in; refuses a folder that holds something else."""
+    storage = folder / "search.db"
+    if folder.exists() and not storage.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise WorkbenchError(f"{folder} holds something else than a search: choose another --out.")
+    return storage

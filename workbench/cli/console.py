@@ -13,10 +13,12 @@ import typer
 from typer.exceptions import TyperException
 
 from workbench.errors import WorkbenchError
+from workbench.sealed import shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
+    from rich.text import Text
 
     from workbench.training import Record
 
@@ -30,6 +32,9 @@ def run_command(app: typer.Typer) -> None:
 
     WORKBENCH_DEBUG=1 lets the traceback of an unexpected error through.
     """
+    # A closed stdout or stderr (`workbench devices >&-`) is None in Python; what is said goes nowhere then.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except (typer.Abort, KeyboardInterrupt):
@@ -55,7 +60,7 @@ def run_command(app: typer.Typer) -> None:
 
 def fail(sentence: str, *, code: int) -> None:
     """Print one sentence to stderr and end the program."""
-    print(f"workbench: {sentence}", file=sys.stderr)
+    print(f"workbench: {shortened(' '.join(sentence.split()), 1000)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -90,6 +95,13 @@ def make_table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left")
     return table
+
+
+def cell(text: str) -> Text:
+    """A user's word in a table, as it is: neither markup nor emoji nor control characters."""
+    from rich.text import Text
+
+    return Text(shortened(text))
 
 
 @contextmanager
@@ -127,7 +139,7 @@ class Bar:
 
     def line(self, text: str) -> None:
         """A line that stays, above the bar."""
-        self.progress.console.print(text, markup=False)
+        self.progress.console.print(text, markup=False, emoji=False)
 
 
 def epoch_line(record: Record) -> str:

@@ -109,7 +109,7 @@ def classify(
 
 @app.command(epilog="Example:  workbench workflow --data ~/my-pictures --out runs/mine")
 def workflow(
-    data: DataName = "animals",
+    data: DataName = None,
     size: Size = None,
     device: DeviceName = "auto",
     out: Out = None,
@@ -128,22 +128,24 @@ def workflow(
     import json
 
     from workbench.devices import find_device
-    from workbench.workflow import Clock, begin_run, load_run_data, run_workflow
+    from workbench.workflow import Clock, begin_run, load_run_data, require_test, run_workflow
 
     typed = choices.typed(locals())
     cpu, clock = find_device("cpu").description, Clock()
     find_device(device)
     with progress_bar() as progress:
         bar = Bar(progress)
-        run = None if resume is None else choices.resumed(resume, typed)
+        others = {"data": data, "size": size, "out": out, "set": settings, "hyperparameters": settings_file}
+        run = None if resume is None else choices.resumed(resume, typed, others)
         with clock.step("data", cpu, "drawn or read, split, and kept packed in the cache"):
-            loaded = choices.load(data, size, bar) if run is None else load_run_data(run, bar)
+            loaded = choices.load(data or choices.DATA, size, bar) if run is None else load_run_data(run, bar)
         choices.notes(loaded, bar)
+        require_test(loaded)
         if run is None:
             with clock.step("hyper-parameters", cpu, "chosen, and their cost computed"):
                 hyperparameters = choices.hyperparameters(loaded, settings_file, settings, typed, bar)
             run = choices.new_run(loaded, out)
-            begin_run(run, data, size, hyperparameters)
+            begin_run(run, loaded, data or choices.DATA, size, hyperparameters)
         records = run_workflow(run, loaded, device=device, resume=resume is not None, clock=clock, progress=bar)
         choices.follow(records, bar, run, "workflow")
     summary = json.loads(run.summary.read_text(encoding="utf-8"))
@@ -154,13 +156,17 @@ def workflow(
 
 
 def _answer_line(result: dict[str, Any]) -> str:
+    from workbench.sealed import shortened
     from workbench.units import format_share
 
+    picture = shortened(result["picture"], 200)
     if "error" in result:
-        return f"{result['picture']}: not read. {result['error']}"
-    answers = ", ".join(f"{answer['label']} {format_share(answer['probability'])}" for answer in result["answers"])
+        return f"{picture}: not read. {result['error']}"
+    answers = ", ".join(
+        f"{shortened(answer['label'])} {format_share(answer['probability'])}" for answer in result["answers"]
+    )
     notes = f"   ({'; '.join(result['notes'])})" if result["notes"] else ""
-    return f"{result['picture']}: {answers}{notes}"
+    return f"{picture}: {answers}{notes}"
 
 
 def _tell(summary: dict[str, Any]) -> None:

@@ -301,7 +301,8 @@ def _download(name: str, archives: Archives, stage: Path, progress: Progress) ->
         try:
             _watched(lambda: _fetch(archives, stage), name, archives, stage, progress)
         except (OSError, RuntimeError, RecursionError, ValueError) as error:
-            reason = " ".join(str(error).split())[-160:] or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = reason if len(reason) <= 160 else f"… {reason[-160:].partition(' ')[2]}"
             continue
         if _present(archives, stage):
             return

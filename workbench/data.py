@@ -102,9 +102,12 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over what tells these data from others: labels, sizes, and some of each split's pictures."""
+        """SHA-256 over what a run learns from and chooses by: labels, and some of the training and validation pictures.
+
+        Pictures added to a folder, or taken away, change it: all splits are then drawn anew.
+        """
         digest = hashlib.sha256(repr((self.labels, self.preprocessing)).encode())
-        for split in self.splits:
+        for split in (self.train, self.validation):
             digest.update(split.labels.numpy().tobytes())
             digest.update(split.pictures[:: max(1, len(split) // 1000)].contiguous().numpy().tobytes())
         return digest.hexdigest()

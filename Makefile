@@ -19,7 +19,8 @@ PYTHON = $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; d
 NONE  := Python 3.11 or newer with its venv module is needed, and none was found. Install one, then run make again: \
          sudo apt install python3-venv (Debian, Ubuntu), brew install python (macOS), or www.python.org.
 SOUND  = $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-WHAT  := -c constraints.txt -e '.[lab,test]'
+# compat: found by its path, so that a script beside a clone named workbench imports the package, not the folder.
+WHAT  := -c constraints.txt -C editable_mode=compat -e '.[lab,test]'
 # uv names PyTorch's builds by itself: cpu, auto, cu126, cu130, rocm6.4 ... pip has to be told the index of that build.
 BY_UV  = $(BIN)/uv pip install --python $(BIN)/python $(if $(filter-out default,$(TORCH)),--torch-backend=$(TORCH)) $(WHAT)
 BY_PIP = $(BIN)/python -m pip install $(if $(filter-out default auto,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/$(TORCH)) $(WHAT)

@@ -85,5 +85,14 @@ def test_digits_and_letters_are_never_mirrored():
     assert recommended("a folder of mine") == HyperParameters()
 
 
+@pytest.mark.parametrize("pictures", [2, 20, 61, 500, 3_000, 10_000, 1_000_000])
+def test_a_small_set_gets_enough_steps(pictures):
+    found = recommended("my mugs", pictures)
+    steps = found.epochs * -(-pictures // found.batch_size)
+    assert steps >= 100 or found.epochs == 100
+    assert found.learning_rate / found.batch_size == pytest.approx(0.4 / 128)
+    assert pictures < 3_000 or found == HyperParameters(epochs=found.epochs)
+
+
 def test_every_field_says_what_it_means():
     assert all(spec["help"] for spec in SPECS.values())

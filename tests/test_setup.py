@@ -118,7 +118,7 @@ def checkout(tmp_path: Path) -> Path:
         (("test",), ".venv/bin/lint-imports\n.venv/bin/python -m pytest"),
         (("stress",), "WORKBENCH_STRESS=1 .venv/bin/python -m pytest -m stress"),
         (("setup", "TORCH=cpu"), "uv pip install --python .venv/bin/python --torch-backend=cpu -c constraints.txt"),
-        (("setup",), ".venv/bin/python -m pip install  -c constraints.txt -e '.[lab,test]'"),
+        (("setup",), ".venv/bin/python -m pip install  -c constraints.txt -C editable_mode=compat -e '.[lab,test]'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -120,9 +120,26 @@ _RECOMMENDED: dict[str, dict[str, Any]] = {
 }
 
 
-def recommended(data_name: str) -> HyperParameters:
-    """Hyper-parameters known to work on a built-in data set; the defaults for any other name."""
-    return HyperParameters(**_RECOMMENDED.get(data_name, {}))
+# Fewer gradient steps than this leave the default network little better than guessing.
+_ENOUGH_STEPS = 400
+
+
+def recommended(data_name: str, pictures: int = 10_000) -> HyperParameters:
+    """Hyper-parameters known to work on a built-in data set; for any other, the defaults fitted to its size.
+
+    pictures: how many there are to train on. With few of them batches shrink, the learning rate with the batches, and
+    epochs grow, so that there are about as many gradient steps as learning needs.
+    """
+    if data_name in _RECOMMENDED:
+        return HyperParameters(**_RECOMMENDED[data_name])
+    defaults = HyperParameters()
+    batch_size = max(8, min(defaults.batch_size, pictures // 16))
+    steps_per_epoch = max(1, -(-pictures // batch_size))
+    return defaults.replace(
+        batch_size=batch_size,
+        learning_rate=defaults.learning_rate * batch_size / defaults.batch_size,
+        epochs=max(defaults.epochs, min(100, -(-_ENOUGH_STEPS // steps_per_epoch))),
+    )
 
 
 def _refuse_unknown(values: Mapping[str, Any]) -> None:

@@ -407,4 +407,5 @@ def _opaque_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
 def _reason(error: BaseException) -> str:
     """What a library said, as one short clause."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = str(text).partition(" <_io.")[0]  # Pillow names the Python object it read from
     return " ".join(str(text).split())[:120].rstrip(".")

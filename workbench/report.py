@@ -141,7 +141,7 @@ def _header(run: RunSummary) -> Iterable[Content]:
     yield tag("dl", items, class_="key")
     yield tag(
         "p",
-        f"Made on {_when(run)} on {run.machine}. Every number on this page was measured in this run.",
+        f"Made on {_when(run)} on {run.machine}. Every time, size and share on this page was measured in this run.",
         class_="note",
     )
 

@@ -63,6 +63,8 @@ class Run:
 
     def read_about(self) -> dict[str, Any]:
         """What run.json says; a WorkbenchError where this folder is no run."""
+        if not self.about.is_file():
+            raise WorkbenchError(f"{self.folder} is not the folder of a run: there is no {self.about}.")
         try:
             about = json.loads(self.about.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:

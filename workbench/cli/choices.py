@@ -36,7 +36,7 @@ def hyperparameters(
     from workbench.hyperparameters import HyperParameters, recommended
     from workbench.units import format_bytes
 
-    base = HyperParameters.load(settings_file) if settings_file else recommended(data.name)
+    base = HyperParameters.load(settings_file) if settings_file else recommended(data.name, len(data.train))
     for setting in settings or ():
         name, equals, text = setting.partition("=")
         if not equals:

@@ -86,6 +86,8 @@ def classify(
     from workbench.runs import latest_run
 
     folder = bundle or latest_run("bundle").bundle
+    if (folder / "bundle").is_dir():
+        folder = folder / "bundle"  # the folder of a run was named
     predictor = Predictor.from_bundle(folder, engine, threads=threads)
     results: list[dict[str, Any]] = []
     for path in pictures:

@@ -30,7 +30,7 @@ from workbench.data import Data, load_dataset
 from workbench.export import export_bundle
 from workbench.hyperparameters import recommended
 from workbench.inference import ONNX_ENGINES, Predictor
-from workbench.measurement import measure_latencies
+from workbench.measurement import measure
 from workbench.models import Classifier, build_model
 from workbench.processor import processor_features, processor_name, usable_cores
 from workbench.sealed import now, versions
@@ -121,7 +121,7 @@ def _race(bundle: Bundle, data: Data, threads: int, options: argparse.Namespace)
     for batch in options.batches:
         some = pictures[:batch].copy()
         calls = {name: (lambda call=call, some=some: call(some)) for name, call in contenders.items()}
-        rounds = [measure_latencies(calls, seconds=options.seconds) for _ in range(options.rounds)]
+        rounds = [measure(calls, seconds=options.seconds) for _ in range(options.rounds)]
         medians = {name: [found[name].p50 for found in rounds] for name in contenders}
         baseline = statistics.median(medians[BASELINE])
         for name, values in medians.items():

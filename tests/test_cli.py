@@ -19,7 +19,19 @@ from workbench.bundle import read_bundle
 from workbench.cli import main
 from workbench.hyperparameters import HyperParameters
 
-COMMANDS = ["doctor", "devices", "train", "evaluate", "search", "export", "classify", "workflow", "lab"]
+COMMANDS = [
+    "doctor",
+    "devices",
+    "train",
+    "evaluate",
+    "search",
+    "export",
+    "classify",
+    "workflow",
+    "lab",
+    "record",
+    "compare",
+]
 
 
 @pytest.fixture
@@ -274,6 +286,15 @@ def test_a_closed_stdout_is_no_error():
         (["search", "--data", "digits", "--trials", "0"], "trials"),
         (["workflow", "--epochs", "many"], "'--epochs': Input should be a valid integer"),
         (["wrokflow"], "wrokflow"),
+        (["compare", "--phase", "sleep"], "--phase sleep: choose inference, training"),
+        (["compare", "--model", "vgg"], "--model vgg: choose"),
+        (["compare", "--metric", "beauty"], "--metric beauty: choose latency"),
+        (["compare", "--batch-size", "3"], "Nothing was measured at batch size 3"),
+        (["compare", "--folder", "missing"], "no recorded devices at missing"),
+        (["record", "--device", "tpu"], "no device 'tpu'"),
+        (["record", "--out", "missing/here.json"], "name a file in a folder that exists"),
+        (["record", "--card", "missing.json"], "missing.json is no file"),
+        (["record", "--seconds", "0"], "'--seconds'"),
         (["lab", "notebooks/99.ipynb"], "99.ipynb"),
     ],
 )
@@ -293,6 +314,26 @@ def test_every_command_has_help_with_an_example(workbench, command):
     assert code == 0
     assert "Example:" in printed
     assert f"workbench {command}" in printed
+
+
+def test_this_machine_is_recorded_and_compared(workbench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    code, printed, told = workbench(
+        "record", "--out", "mine/here.json", "--batch-size", "1", "--seconds", "0.01", "--device", "cpu"
+    )
+    assert code == 0, told
+    assert "inference of the reference network, batch 1" in printed
+    assert "Written: mine/here.json" in printed
+    code, printed, _ = workbench("compare", "--folder", "mine", "--batch-size", "1", "--all")
+    assert code == 0
+    assert "onnx-int8, 1 thread" in printed
+    assert (tmp_path / "runs" / "devices.html").is_file()
+    answer = last_json(workbench("compare", "--metric", "throughput", "--page", "page.html", "--json")[1])
+    assert {row["origin"] for row in answer["measurements"]} == {"recorded", "modelled"}
+    assert {row["batch_size"] for row in answer["measurements"]} == {1, 64}
+    assert answer["sentences"]
+    assert (tmp_path / "page.html").is_file()
 
 
 def test_devices_and_doctor_describe_this_machine(workbench):

@@ -1,42 +1,170 @@
+"""Measuring against known truths: a sleep, a matrix product, an allocation, PyTorch's own timer, a fake meter."""
+
+from __future__ import annotations
+
+import ctypes
+import random
 import time
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.utils import benchmark
 
-from workbench.measurement import _summary, measure_latencies
+from workbench import measurement, meters
+from workbench.devices import NO_METER, find_device
+from workbench.errors import WorkbenchError
+from workbench.measurement import FEWEST_CALLS, Latency, Measurement, _summary, measure
+from workbench.processor import LINUX
+
+ROW = Measurement(
+    phase="inference",
+    model="convnet",
+    device="box",
+    kind="cpu",
+    engine="onnx",
+    precision="fp32",
+    threads=1,
+    batch_size=8,
+    latency=Latency(p50=0.004, p90=0.005, p99=0.006, count=100, warm_up=0.01),
+    memory_bytes=1000,
+    accuracy=0.9,
+)
+can_read_peaks = pytest.mark.skipif(
+    not LINUX or meters.peak_memory(lambda: None, find_device("cpu")) is None, reason="this system keeps no peak"
+)
 
 
 def test_a_sleep_is_measured_as_long_as_it_is():
-    found = measure_latencies({"short": lambda: time.sleep(0.002), "long": lambda: time.sleep(0.006)}, seconds=0.1)
-    assert 0.002 <= found["short"].p50 < found["long"].p50
-    assert found["long"].p50 >= 0.006
-    assert found["long"].p50 <= found["long"].p90 <= found["long"].p99
-    assert found["short"].count > 3
-    assert found["short"].origin == "measured"
+    found = measure({"short": lambda: time.sleep(0.002), "long": lambda: time.sleep(0.006)}, seconds=0.1)
+    assert 0.002 <= found["short"].latency.p50 < found["long"].latency.p50
+    assert found["long"].latency.p50 >= 0.006
+    assert found["long"].latency.p50 <= found["long"].latency.p90 <= found["long"].latency.p99
+    assert found["short"].latency.count >= FEWEST_CALLS
 
 
-def test_the_device_is_waited_for_inside_each_timing():
-    """A call that only queues work looks instant unless its synchronisation is part of the timing."""
-    queued = []
+def test_one_call_gives_one_reading():
+    reading = measure(lambda: time.sleep(0.003), seconds=0.05)
+    assert 0.003 <= reading.latency.p50 < 0.03
+    assert reading.meter == find_device("cpu").power_meter
 
-    def wait():
+
+def test_slow_calls_are_timed_often_enough_for_a_median():
+    calls = []
+    reading = measure(lambda: calls.append(time.sleep(0.03)), seconds=0.01)
+    assert reading.latency.count == FEWEST_CALLS
+
+
+def test_a_matrix_product_takes_what_pytorchs_own_timer_says():
+    """The oracle is torch.utils.benchmark on the same call, one call at a time; the two take turns, and may begin anew,
+    so that a moment in which another process takes the core decides nothing."""
+    left, right = torch.randn(256, 256), torch.randn(256, 256)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        timer = benchmark.Timer("left @ right", globals={"left": left, "right": right}, num_threads=1)
+        for _ in range(5):
+            ratios = []
+            for _ in range(9):
+                ours = measure(lambda: left @ right, seconds=0.05).latency.p50
+                theirs = float(np.median([timer.timeit(1).median for _ in range(100)]))
+                ratios.append(ours / theirs)
+            if abs(np.median(ratios) - 1) < 0.05:
+                break
+    finally:
+        torch.set_num_threads(before)
+    assert np.median(ratios) == pytest.approx(1, abs=0.05)
+    # A product of known FLOPs cannot be quicker than a core with eight 512-bit units at 10 GHz.
+    assert 2 * 256**3 / ours < 10e9 * 8 * 32
+
+
+def test_every_gpu_in_use_is_waited_for_inside_each_timing(monkeypatch: pytest.MonkeyPatch):
+    """A call that only queues work looks instant unless the wait for it is part of the timing."""
+    queued: list[float] = []
+
+    def wait() -> None:
         while queued:
             time.sleep(queued.pop())
 
-    found = measure_latencies({"queued": lambda: queued.append(0.004)}, seconds=0.05, synchronise=wait)
-    assert found["queued"].p50 >= 0.004
+    monkeypatch.setattr(measurement, "synchronise", wait)
+    assert measure(lambda: queued.append(0.004), seconds=0.05).latency.p50 >= 0.004
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpus_product_cannot_be_timed_without_waiting_for_it():
+    matrix = torch.randn(8192, 8192, device="cuda")
+    reading = measure(lambda: matrix @ matrix, seconds=0.5, device="cuda")
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    _ = matrix @ matrix
+    end.record()
+    torch.cuda.synchronize()
+    assert reading.latency.p50 > 0.5 * start.elapsed_time(end) / 1000
+    assert reading.memory_bytes == pytest.approx(matrix.nbytes, rel=0.05)
 
 
 def test_the_first_call_is_told_apart():
     calls = []
 
-    def slow_at_first():
+    def slow_at_first() -> None:
         calls.append(1)
         time.sleep(0.05 if len(calls) == 1 else 0.001)
 
-    found = measure_latencies({"call": slow_at_first}, seconds=0.05)["call"]
+    found = measure(slow_at_first, seconds=0.05).latency
     assert found.warm_up >= 0.05
     assert found.p50 < 0.05
+
+
+@can_read_peaks
+@pytest.mark.parametrize("size", [8_000_000, 50_000_000, 200_000_000])
+def test_an_allocation_is_measured_as_large_as_it_is(size: int):
+    for make in (lambda: np.ones(size, np.uint8), lambda: torch.ones(size, dtype=torch.uint8)):
+        assert measure(make, seconds=0.01).memory_bytes == pytest.approx(size, rel=0.1, abs=1_000_000)
+
+
+@can_read_peaks
+def test_memory_that_a_call_hands_back_before_it_takes_more_does_not_add_up():
+    def twice() -> None:
+        for _ in range(2):
+            np.ones(40_000_000, np.uint8)
+
+    assert measure(twice, seconds=0.01).memory_bytes == pytest.approx(40_000_000, rel=0.1)
+
+
+def test_energy_is_read_from_the_packages_counters_even_when_they_wrap(tmp_path: Path):
+    for package, start in ((0, 1_000_000), (1, 9_999_000)):
+        folder = tmp_path / f"intel-rapl:{package}"
+        folder.mkdir()
+        (folder / "energy_uj").write_text(str(start))
+        (folder / "max_energy_range_uj").write_text("10000000")
+    read = meters.rapl_joules(tmp_path)
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("3500000")
+    (tmp_path / "intel-rapl:1" / "energy_uj").write_text("1000")  # 2,000 µJ later, past its end
+    assert read() == pytest.approx(2.502)
+    assert read() == pytest.approx(2.502)
+
+
+def test_what_has_no_meter_says_so_instead_of_a_number():
+    device = find_device("cpu")
+    if device.power_meter != NO_METER:
+        pytest.skip("this machine has a meter")
+    reading = measure(lambda: None, seconds=0.01)
+    assert (reading.energy_joules, reading.meter) == (None, "not measurable here")
+
+
+def test_what_a_call_raises_comes_through_and_what_is_no_call_is_a_sentence():
+    with pytest.raises(ZeroDivisionError):
+        measure(lambda: 1 / 0, seconds=0.01)
+    with pytest.raises(WorkbenchError, match=r"x = 3 cannot be called"):
+        measure({"x": 3}, seconds=0.01)  # type: ignore[dict-item]
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(WorkbenchError, match="seconds"):
+            measure(lambda: None, seconds=wrong)
+    with pytest.raises(WorkbenchError, match="no device 'tpu'"):
+        measure(lambda: None, seconds=0.01, device="tpu")
 
 
 def test_percentiles_are_numpys():
@@ -44,3 +172,46 @@ def test_percentiles_are_numpys():
     found = _summary(values, 0.0)
     assert (found.p50, found.p90, found.p99) == pytest.approx(tuple(np.quantile(values, [0.5, 0.9, 0.99])))
     assert found.count == 1001
+
+
+def test_a_measurement_goes_through_plain_values_and_back():
+    assert Measurement.from_mapping(ROW.to_mapping()) == ROW
+    assert ROW.pictures_per_second == 2000
+    assert ROW.seconds_per_picture == 0.0005
+    assert set(measurement._MEASUREMENT_KEYS) == {field.name for field in fields(Measurement)}
+    assert set(measurement._LATENCY_KEYS) == {field.name for field in fields(Latency)}
+
+
+def refusal(values: dict[str, Any]) -> str | None:
+    """Why these values are no measurement; None where they are one and come back as they are."""
+    try:
+        taken = Measurement.from_mapping(values)
+    except WorkbenchError as error:
+        return str(error)
+    return None if taken.to_mapping() == values else "was changed on the way"
+
+
+def test_no_changed_value_is_taken_without_a_sentence_that_names_its_key():
+    odd = [None, True, -1, 0, 1.5, float("nan"), float("inf"), "", "a\nb", "x" * 300, [], {}, 10**400]
+    rng = random.Random(0)
+    for _ in range(400):
+        values = ROW.to_mapping() | {"latency": dict(ROW.to_mapping()["latency"])}
+        target = values if rng.random() < 0.6 else values["latency"]
+        key = rng.choice([*target])
+        change = rng.choice(["drop", "add", "set"])
+        if change == "drop":
+            target.pop(key)
+        elif change == "add":
+            key = "zz"
+            target[key] = 1
+        else:
+            target[key] = rng.choice(odd)
+        said = refusal(values)
+        assert said is None or ((key in said or "latency" in said) and len(said) < 400)
+
+
+def test_freed_memory_can_be_handed_back_here():
+    """peak_memory relies on it: without, a second call would find its pages and seem to need nothing."""
+    if not LINUX:
+        pytest.skip("glibc's allocator is Linux's")
+    assert hasattr(ctypes.CDLL(None), "malloc_trim")

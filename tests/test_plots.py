@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +20,12 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from workbench import chart_style, plots
+from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, evaluate
 from workbench.hyperparameters import HyperParameters
-from workbench.measurement import Latency
-from workbench.plots import LatencyRow
+from workbench.measurement import Latency, Measurement
+from workbench.plots import answers
 from workbench.search import Trial
 from workbench.training import Record
 
@@ -65,9 +67,29 @@ def _evaluation(labels: tuple[str, ...], count: int = 400, seed: int = 0) -> Eva
     return evaluate(logits.softmax(1), truth, labels)
 
 
-def _row(engine: str, p50: float, batch_size: int = 1, origin: str = "measured") -> LatencyRow:
-    latency = Latency(p50=p50, p90=1.3 * p50, p99=2 * p50, count=1000, warm_up=0.1, origin=origin)
-    return LatencyRow(engine=engine, batch_size=batch_size, threads=1, latency=latency)
+def _row(engine: str, p50: float, batch_size: int = 1, origin: Any = "measured", device: str = "box") -> Measurement:
+    return Measurement(
+        phase="inference",
+        model="convnet",
+        device=device,
+        kind="cpu",
+        engine=engine,
+        precision="fp32",
+        threads=1,
+        batch_size=batch_size,
+        latency=Latency(p50=p50, p90=1.3 * p50, p99=2 * p50, count=1000, warm_up=0.1),
+        origin=origin,
+    )
+
+
+def _devices() -> Comparison:
+    sizes = [2**power for power in range(11)]
+    recorded, modelled = {"origin": "recorded", "device": "NVIDIA H100"}, {"origin": "modelled", "device": "Board"}
+    return Comparison(
+        [_row("onnx", 1e-4 * size, size, device="CPU") for size in sizes]
+        + [_row("eager", 1e-3 + 1e-6 * size, size, **recorded) for size in sizes]
+        + [_row("onnx", 1e-2 * size, size, **modelled) for size in sizes]
+    )
 
 
 def _trial(number: int, value: float | None, state: str = "complete") -> Trial:
@@ -106,6 +128,20 @@ DRAWN: dict[str, Callable[[Axes], Axes]] = {
     ),
     "bytes": lambda axes: plots.bytes_bars({"resume point": 783_221, "weights": 384_980, HOSTILE[1]: 500_000}, axes),
     "bytes, log": lambda axes: plots.bytes_bars({"pictures": 30_720_000, "weights": 384_980, "manifest": 3_120}, axes),
+    "overlay": lambda axes: plots.curves_overlay(
+        {"rate 0.1": _records([1.0, 0.5]), "rate 0.2": _records([1.0, 0.4]), HOSTILE[0]: _records([1.1, 0.6])}, axes
+    ),
+    "by batch size": lambda axes: plots.batch_size_curves(_devices(), axes),
+    "throughput": lambda axes: plots.batch_size_curves(_devices(), axes, "throughput"),
+    "one device": lambda axes: plots.batch_size_curves(_devices().select(device="CPU"), axes),
+    "times": lambda axes: plots.time_bars({"data": 0.8, "forward": 1.9, "backward": 4.1, HOSTILE[0]: 0.01}, axes),
+    "stacked": lambda axes: plots.stacked_bytes(
+        {
+            "training": {"weights": 381_000, "gradients": 379_000, "optimizer": 379_000, "activations": 80_000_000},
+            "inference": {"weights": 381_000, "working memory": 262_000},
+        },
+        axes,
+    ),
     "history": lambda axes: plots.search_history(_trials(), axes),
     "coordinates": lambda axes: plots.parallel_coordinates(_trials(), axes),
     "importance": lambda axes: plots.importance_bars({"learning_rate": 0.81, "width": 0.19}, axes),
@@ -270,10 +306,10 @@ def test_a_search_without_a_complete_trial_is_a_sentence() -> None:
 
 def test_ink_on_the_cells_can_be_read() -> None:
     """WCAG contrast of the numbers on any depth of either colour, over white paper."""
-    for colour in (plots._CELL_RIGHT, plots._CELL_WRONG):
+    for colour in (answers._CELL_RIGHT, answers._CELL_WRONG):
         for alpha in np.linspace(0, 1, 50):
             base = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
-            ink = chart_style.PAPER if plots._darkness(colour, alpha) else chart_style.INK
+            ink = chart_style.PAPER if answers._darkness(colour, alpha) else chart_style.INK
             written = np.array([int(ink[place : place + 2], 16) / 255 for place in (1, 3, 5)])
             light, dark = sorted((_luminance(alpha * base + 1 - alpha), _luminance(written)), reverse=True)
             assert (light + 0.05) / (dark + 0.05) > 3.9
@@ -302,3 +338,47 @@ def _title(axes: Axes) -> str:
 def _luminance(colour: np.ndarray) -> float:
     linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_devices_are_told_apart_by_mark_and_origin_by_line_and_word() -> None:
+    axes = plots.batch_size_curves(_devices(), plots.new_figure()[1])
+    lines = [line for line in axes.get_lines() if len(line.get_xdata()) > 2]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["CPU (measured)", "NVIDIA H100 (recorded)", "Board (modelled)"]
+    assert len({line.get_marker() for line in lines}) == 3
+    assert len({line.get_linestyle() for line in lines}) == 3
+    assert list(lines[0].get_ydata()) == pytest.approx([1e-4 * 2**power for power in range(11)])
+    assert _title(axes) == "From batch 16 on NVIDIA H100 is ahead"
+    assert "One picture at a time, CPU answers in 100" in plots.alt_text(axes)
+    # The same device looks the same in a chart of another metric, where another one leads.
+    again = plots.batch_size_curves(_devices(), plots.new_figure()[1], "throughput")
+    assert [line.get_color() for line in again.get_lines()][:3] == [line.get_color() for line in lines]
+
+
+def test_an_overlay_names_the_run_that_ends_best() -> None:
+    runs = {"slow": _records([1.0, 0.9], [0.4, 0.5]), "quick": _records([1.0, 0.4], [0.5, 0.8])}
+    assert _title(plots.curves_overlay(runs, plots.new_figure()[1])) == "quick ends highest: 80.0 %"
+    assert _title(plots.curves_overlay(runs, plots.new_figure()[1], "loss")) == "quick ends lowest: 0.4"
+    assert _title(plots.curves_overlay(runs, plots.new_figure()[1], title="Mine")) == "Mine"
+
+
+def test_stacked_bytes_and_times_say_what_is_largest() -> None:
+    needs = {"training": {"weights": 100, "activations": 900}, "inference": {"weights": 100}}
+    assert _title(plots.stacked_bytes(needs, plots.new_figure()[1])) == "training needs 10× the memory of inference"
+    times = plots.time_bars({"forward": 1.0, "backward": 3.0}, plots.new_figure()[1])
+    assert _title(times) == "backward takes 75 % of the time"
+    assert times.get_xlabel() == "time (measured)"
+
+
+@pytest.mark.parametrize(
+    ("draw", "sentence"),
+    [
+        (lambda axes: plots.batch_size_curves(_devices(), axes, "energy"), "not measurable here"),
+        (lambda axes: plots.curves_overlay({}, axes), "0 runs"),
+        (lambda axes: plots.time_bars({"a": 0.0}, axes), "above 0 seconds"),
+        (lambda axes: plots.stacked_bytes({}, axes), "at least one need"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(draw: Callable[[Axes], Axes], sentence: str) -> None:
+    with pytest.raises(WorkbenchError, match=sentence):
+        draw(plots.new_figure()[1])

@@ -24,9 +24,9 @@ from workbench import page
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, evaluate
 from workbench.hyperparameters import HyperParameters
-from workbench.measurement import Latency
+from workbench.measurement import Latency, Measurement
 from workbench.parity import Parity
-from workbench.report import LatencyRow, ParityRow, RunSummary, StepTime, report_html, write_report
+from workbench.report import ParityRow, RunSummary, StepTime, report_html, write_report
 from workbench.training import Record
 
 LABELS = ("cat", "dog", "horse", "cow")
@@ -120,9 +120,18 @@ def _parity(agreement: float, largest_difference: float | None = 3e-7) -> Parity
     )
 
 
-def _row(engine: str, batch_size: int, p50: float) -> LatencyRow:
-    latency = Latency(p50=p50, p90=1.25 * p50, p99=2 * p50, count=1234, warm_up=0.1)
-    return LatencyRow(engine=engine, batch_size=batch_size, threads=batch_size // 64 + 1, latency=latency)
+def _row(engine: str, batch_size: int, p50: float) -> Measurement:
+    return Measurement(
+        phase="inference",
+        model="convnet",
+        device="box",
+        kind="cpu",
+        engine=engine,
+        precision="fp32",
+        threads=batch_size // 64 + 1,
+        batch_size=batch_size,
+        latency=Latency(p50=p50, p90=1.25 * p50, p99=2 * p50, count=1234, warm_up=0.1),
+    )
 
 
 def _summary(**changes: Any) -> RunSummary:

@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from workbench.animals import draw_animals as draw_animals
     from workbench.bundle import Bundle as Bundle
     from workbench.bundle import read_bundle as read_bundle
+    from workbench.capacity import Fit as Fit
+    from workbench.capacity import fits as fits
     from workbench.checkpoint import Weights as Weights
     from workbench.checkpoint import initial_weights as initial_weights
     from workbench.checkpoint import load_weights as load_weights
     from workbench.checkpoint import save_weights as save_weights
+    from workbench.comparison import Comparison as Comparison
     from workbench.cost import Cost as Cost
     from workbench.cost import cost_of as cost_of
     from workbench.data import Data as Data
     from workbench.data import Split as Split
     from workbench.data import load_dataset as load_dataset
+    from workbench.device_card import DeviceCard as DeviceCard
     from workbench.devices import Device as Device
     from workbench.devices import find_device as find_device
     from workbench.devices import list_devices as list_devices
@@ -40,36 +44,58 @@ if TYPE_CHECKING:
     from workbench.evaluation import evaluate as evaluate
     from workbench.evaluation import predict as predict
     from workbench.export import export_bundle as export_bundle
+    from workbench.footprint import Footprint as Footprint
+    from workbench.footprint import installed_bytes as installed_bytes
+    from workbench.footprint import measure_footprint as measure_footprint
     from workbench.hyperparameters import HyperParameters as HyperParameters
     from workbench.hyperparameters import recommended as recommended
     from workbench.inference import Predictor as Predictor
+    from workbench.lessons import lesson_run as lesson_run
+    from workbench.lessons import reveal as reveal
     from workbench.measurement import Latency as Latency
-    from workbench.measurement import measure_latencies as measure_latencies
+    from workbench.measurement import Measurement as Measurement
+    from workbench.measurement import Reading as Reading
+    from workbench.measurement import measure as measure
     from workbench.models import build_model as build_model
     from workbench.models import parameter_count as parameter_count
     from workbench.pictures import Preprocessing as Preprocessing
     from workbench.pictures import fit_picture as fit_picture
     from workbench.pictures import read_picture as read_picture
+    from workbench.recorder import record_machine as record_machine
+    from workbench.recordings import Recording as Recording
+    from workbench.recordings import load_recordings as load_recordings
+    from workbench.recordings import read_recording as read_recording
     from workbench.report import write_report as write_report
+    from workbench.roofline import modelled as modelled
     from workbench.runs import Run as Run
     from workbench.search import search_hyperparameters as search_hyperparameters
+    from workbench.sweep import sweep as sweep
     from workbench.training import Record as Record
     from workbench.training import train as train
+    from workbench.training_step import TrainingStep as TrainingStep
     from workbench.workflow import run_workflow as run_workflow
 
 _HOMES = {
     "Bundle": "bundle",
+    "Comparison": "comparison",
     "Cost": "cost",
     "Data": "data",
     "Device": "devices",
+    "DeviceCard": "device_card",
     "Evaluation": "evaluation",
+    "Fit": "capacity",
+    "Footprint": "footprint",
     "HyperParameters": "hyperparameters",
     "Latency": "measurement",
+    "Measurement": "measurement",
     "Predictor": "inference",
     "Preprocessing": "pictures",
+    "Reading": "measurement",
     "Record": "training",
+    "Recording": "recordings",
     "Run": "runs",
     "Split": "data",
+    "TrainingStep": "training_step",
     "Weights": "checkpoint",
     "WorkbenchError": "errors",
     "build_model": "models",
@@ -79,19 +105,29 @@ _HOMES = {
     "export_bundle": "export",
     "find_device": "devices",
     "fit_picture": "pictures",
+    "fits": "capacity",
     "initial_weights": "checkpoint",
+    "installed_bytes": "footprint",
+    "lesson_run": "lessons",
     "list_devices": "devices",
     "load_dataset": "data",
+    "load_recordings": "recordings",
     "load_weights": "checkpoint",
-    "measure_latencies": "measurement",
+    "measure": "measurement",
+    "measure_footprint": "footprint",
+    "modelled": "roofline",
     "parameter_count": "models",
     "predict": "evaluation",
     "read_bundle": "bundle",
     "read_picture": "pictures",
+    "read_recording": "recordings",
     "recommended": "hyperparameters",
+    "record_machine": "recorder",
+    "reveal": "lessons",
     "run_workflow": "workflow",
     "save_weights": "checkpoint",
     "search_hyperparameters": "search",
+    "sweep": "sweep",
     "train": "training",
     "write_report": "report",
 }

@@ -97,6 +97,14 @@ class Bundle:
     manifest: Mapping[str, Any]
 
     @property
+    def model(self) -> str:
+        """The network's name, or that of its class."""
+        about = self.manifest["about"]
+        spec = about.get("model")
+        name = spec.get("name") if isinstance(spec, dict) else about.get("class_name")
+        return shortened(name or "network")
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Bytes of each file the manifest lists."""
         return {name: entry["bytes"] for name, entry in self.manifest["files"].items()}

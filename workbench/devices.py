@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -52,6 +53,13 @@ class Device:
     features: tuple[str, ...] = ()
     driver: str | None = None
     power_meter: str = NO_METER
+
+    @property
+    def title(self) -> str:
+        """How people are told of it: "AMD EPYC (2 cores)", "NVIDIA H100 80GB HBM3"."""
+        if self.kind != "cpu":
+            return self.description
+        return f"{self.description} ({self.cores} core{'s' if self.cores > 1 else ''})"
 
     @property
     def torch(self) -> torch.device:
@@ -160,6 +168,45 @@ def _mps_devices(torch: Any) -> Iterator[Device]:
             memory_bytes=int(torch.mps.recommended_max_memory()),
             driver=f"macOS {platform.mac_ver()[0]}",
         )
+
+
+def checked_threads(threads: int | None) -> int:
+    """`threads`, or all usable cores where it is None. Raises WorkbenchError for more than that, or none."""
+    cores = usable_cores()
+    if threads is None:
+        return cores
+    if type(threads) is not int or not 1 <= threads <= cores:
+        raise WorkbenchError(f"threads = {threads!r}: must be a whole number from 1 to {cores}, the cores usable here.")
+    return threads
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch's number of threads belongs to the whole process: set it for a while, and put it back."""
+    torch = _require_torch()
+    before = torch.get_num_threads()
+    if before == threads:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def synchronise() -> None:
+    """Wait until every GPU that PyTorch uses in this process has done all the work it was given."""
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)
+    if cuda is None:
+        return
+    if cuda.is_initialized():
+        for index in range(cuda.device_count()):
+            if cuda.memory_reserved(index):
+                cuda.synchronize(index)
+    elif torch is not None and torch.backends.mps.is_available():
+        torch.mps.synchronize()
 
 
 @contextmanager

@@ -5,8 +5,8 @@ PyTorch is imported only for the engines that need it: those of ONNX Runtime wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from workbench.bundle import Bundle, read_bundle
+from workbench.devices import checked_threads, find_device, torch_threads
 from workbench.errors import WorkbenchError
 from workbench.parity import CLEAR_MARGIN, FP32_DIFFERENCE
 from workbench.pictures import Preprocessing
-from workbench.processor import usable_cores
 from workbench.sealed import shortened
 
 if TYPE_CHECKING:
@@ -64,19 +64,37 @@ class Predictor:
     """Turns uint8 pictures (N, H, W, C) into float32 probabilities (N, K).
 
     Made by `from_model`, `from_bundle` or `from_onnx`. engine: eager, compiled, onnx or onnx-int8. threads: processor
-    cores that one call uses at most; never more than this process may use.
+    cores that one call uses at most; never more than this process may use. precision: fp32, bf16 or int8. model: the
+    network's name. size_bytes: of its weights, or of the file the engine runs. accuracy: on the test set, 0 to 1, where
+    a bundle tells it.
     """
 
     def __init__(
-        self, run: Run, *, engine: str, labels: Sequence[str], preprocessing: Preprocessing, device: str, threads: int
+        self,
+        run: Run,
+        *,
+        engine: str,
+        labels: Sequence[str],
+        preprocessing: Preprocessing,
+        device: str,
+        threads: int,
+        model: str,
+        size_bytes: int,
+        precision: str = "fp32",
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
+        self._release = release
         self._bundle: Bundle | None = None
         self.engine = engine
         self.labels = tuple(labels)
         self.preprocessing = preprocessing
         self.device = device
         self.threads = threads
+        self.model = model
+        self.precision = precision
+        self.size_bytes = size_bytes
+        self.accuracy: float | None = None
 
     @classmethod
     def from_model(
@@ -88,20 +106,36 @@ class Predictor:
         engine: str = "eager",
         device: str = "cpu",
         threads: int | None = None,
+        precision: str = "fp32",
     ) -> Predictor:
-        """An fp32 copy of a PyTorch network on `device` ("auto", "cpu", "cuda", "mps"); the caller's is left alone.
+        """A copy of a PyTorch network on `device` ("auto", "cpu", "cuda", "mps"); the caller's is left alone.
 
-        engine: "eager" or "compiled" (torch.compile: the first calls take seconds). Raises WorkbenchError for an
-        engine, device or number of threads that is not to be had.
+        engine: "eager" or "compiled" (torch.compile: the first calls take seconds). precision: "fp32", or "bf16" for
+        convolutions and matrices at 16 bits (autocast; weights stay fp32). Raises WorkbenchError for an engine, device,
+        precision or number of threads that is not to be had.
         """
+        from workbench.models import name_of, state_bytes
+
+        if precision not in ("fp32", "bf16"):
+            raise WorkbenchError(f"precision = {precision!r}: a model in memory runs in fp32 or bf16.")
         if engine not in TORCH_ENGINES:
             raise WorkbenchError(
                 f"engine = {engine!r}: a model in memory runs on {' or '.join(TORCH_ENGINES)}. For ONNX Runtime, "
                 "export a bundle and use Predictor.from_bundle."
             )
-        threads = _checked_threads(threads)
-        run, device = _torch_run(model, preprocessing, engine, device, threads)
-        return cls(run, engine=engine, labels=labels, preprocessing=preprocessing, device=device, threads=threads)
+        threads = checked_threads(threads)
+        run, device = _torch_run(model, preprocessing, engine, device, threads, precision)
+        return cls(
+            run,
+            engine=engine,
+            labels=labels,
+            preprocessing=preprocessing,
+            device=device,
+            threads=threads,
+            model=name_of(model),
+            size_bytes=state_bytes(model),
+            precision=precision,
+        )
 
     @classmethod
     def from_bundle(
@@ -112,6 +146,7 @@ class Predictor:
         device: str = "cpu",
         threads: int | None = None,
         model: nn.Module | None = None,
+        precision: str = "fp32",
     ) -> Predictor:
         """An engine of a bundle (or of the folder of one, which is checked first).
 
@@ -128,15 +163,29 @@ class Predictor:
                 bundle.weights, bundle.path / "weights.safetensors", model, labels=bundle.labels
             )
             predictor = cls.from_model(
-                weights.model, bundle.preprocessing, bundle.labels, engine=engine, device=device, threads=threads
+                weights.model,
+                bundle.preprocessing,
+                bundle.labels,
+                engine=engine,
+                device=device,
+                threads=threads,
+                precision=precision,
             )
+            # What was proved at export is eager fp32; at 16 bits it may be a little less, and was not measured.
+            predictor.accuracy = bundle.accuracy if precision == "fp32" else None
         else:
             if engine not in bundle.engines:
                 raise WorkbenchError(_no_engine(bundle, engine))
             if device not in ("cpu", "auto"):
                 raise WorkbenchError(f"device = {device!r}: the engine {engine} runs on the CPU; use device='cpu'.")
+            if precision != "fp32":
+                raise WorkbenchError(
+                    f"precision = {precision!r}: {engine} runs as it was exported; use eager for bf16."
+                )
             content = bundle.engines[engine].content
             predictor = cls.from_onnx(content, bundle.preprocessing, bundle.labels, engine=engine, threads=threads)
+            predictor.accuracy = bundle.engines[engine].accuracy
+            predictor.model = bundle.model
         predictor._bundle = bundle
         return predictor
 
@@ -151,7 +200,7 @@ class Predictor:
         threads: int | None = None,
     ) -> Predictor:
         """The bytes of an ONNX file that the workbench exported, in ONNX Runtime on the CPU."""
-        threads = _checked_threads(threads)
+        threads = checked_threads(threads)
         session = _session(content, threads)
 
         def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -160,7 +209,24 @@ class Predictor:
             except Exception as error:  # ONNX Runtime's errors share no base class
                 raise WorkbenchError(f"ONNX Runtime failed on {len(pictures)} pictures: {_one_line(error)}") from error
 
-        return cls(run, engine=engine, labels=labels, preprocessing=preprocessing, device="cpu", threads=threads)
+        def release() -> None:
+            options = onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            shape = (1, preprocessing.height, preprocessing.width, preprocessing.channels)
+            session.run(None, {"pictures": np.zeros(shape, dtype=np.uint8)}, options)
+
+        return cls(
+            run,
+            release=release,
+            engine=engine,
+            labels=labels,
+            preprocessing=preprocessing,
+            device="cpu",
+            threads=threads,
+            model="network",
+            size_bytes=len(content),
+            precision="int8" if engine == "onnx-int8" else "fp32",
+        )
 
     def __call__(self, pictures: NDArray[np.uint8] | torch.Tensor) -> NDArray[np.float32]:
         """Probabilities, float32 (N, K), of pictures, uint8 (N, H, W, C), array or tensor; N may be any number.
@@ -185,6 +251,10 @@ class Predictor:
             Answer(label=self.labels[index], probability=float(row[index]))
             for index, row in zip(best, probabilities, strict=True)
         )
+
+    def release_memory(self) -> None:
+        """Hand back the working memory that ONNX Runtime keeps from one call for the next; PyTorch keeps none."""
+        self._release()
 
     def self_test(self) -> SelfTest:
         """Run the bundle's self-test pictures and compare with its expected answers.
@@ -249,15 +319,6 @@ def _no_engine(bundle: Bundle, engine: str) -> str:
     return f"engine = {engine!r}: {bundle.path} has {known}."
 
 
-def _checked_threads(threads: int | None) -> int:
-    cores = usable_cores()
-    if threads is None:
-        return cores
-    if type(threads) is not int or not 1 <= threads <= cores:
-        raise WorkbenchError(f"threads = {threads!r}: must be a whole number from 1 to {cores}, the cores usable here.")
-    return threads
-
-
 def _session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -277,14 +338,13 @@ def _one_line(error: Exception) -> str:
 
 
 def _torch_run(
-    model: nn.Module, preprocessing: Preprocessing, engine: str, device: str, threads: int
+    model: nn.Module, preprocessing: Preprocessing, engine: str, device: str, threads: int, precision: str
 ) -> tuple[Run, str]:
     """The function that runs a copy of `model` in PyTorch, and the name of the device it runs on."""
     import copy
 
     import torch
 
-    from workbench.devices import find_device
     from workbench.models import Classifier
 
     place = find_device(device)
@@ -294,25 +354,11 @@ def _torch_run(
         classifier = classifier.to(memory_format=torch.channels_last)
     network: Callable[[torch.Tensor], torch.Tensor] = torch.compile(classifier) if engine == "compiled" else classifier
 
+    arithmetic = torch.autocast(place.kind, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+
     def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode(), _torch_threads(threads):
+        with torch.inference_mode(), torch_threads(threads), arithmetic:
             answers = network(torch.tensor(pictures, device=place.torch))
             return np.asarray(answers.cpu().numpy())
 
     return run, place.name
-
-
-@contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    """PyTorch's number of threads belongs to the whole process: set it for one call, and put it back."""
-    import torch
-
-    before = torch.get_num_threads()
-    if before == threads:
-        yield
-        return
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -118,6 +118,18 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def name_of(model: nn.Module) -> str:
+    """What a network is called: its name in the zoo, or the name of its class."""
+    bare = getattr(model, "_orig_mod", model)
+    spec = spec_of(bare)
+    return type(bare).__name__ if spec is None else spec.name
+
+
+def state_bytes(model: nn.Module) -> int:
+    """Bytes of all weights and buffers, such as the running averages of a batch norm."""
+    return sum(value.nbytes for value in model.state_dict().values())
+
+
 def _scaled(units: int, width: float) -> int:
     return max(1, round(units * width))
 

@@ -109,6 +109,20 @@ def resident_memory_bytes() -> int:
     return int(_psutil("the memory of this process").Process().memory_info().rss)
 
 
+def peak_memory_bytes() -> int | None:
+    """The most bytes of memory this process ever held; None where the system does not tell."""
+    if LINUX:  # getrusage would count what the parent held when it started us
+        for line in _read(ROOT / "proc/self/status").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        return None
+    try:
+        import resource
+    except ImportError:
+        return None
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
 def let_idle_threads_sleep() -> None:
     """Have OpenMP's idle threads sleep after a moment instead of spinning; call it before torch is imported.
 

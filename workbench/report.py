@@ -18,9 +18,9 @@ from workbench import plots
 from workbench.atomic import write_text
 from workbench.evaluation import Evaluation
 from workbench.hyperparameters import HyperParameters
+from workbench.measurement import Measurement
 from workbench.page import Content, chart, picture, render, table, tag
 from workbench.parity import Parity
-from workbench.plots import LatencyRow
 from workbench.training import Record
 from workbench.units import format_bytes, format_number, format_ratio, format_seconds, format_share
 
@@ -75,7 +75,7 @@ class RunSummary:
     new: Evaluation | None = None
     new_pictures: Any = None
     sizes: Mapping[str, int] = field(default_factory=dict)
-    latencies: Sequence[LatencyRow] = ()
+    latencies: Sequence[Measurement] = ()
     parity: Sequence[ParityRow] = ()
     notes: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -317,7 +317,7 @@ def _latency(run: RunSummary) -> Iterable[Content]:
             format_seconds(row.latency.p90),
             f"{row.batch_size / row.latency.p50:,.0f}",
             f"{row.latency.count:,}",
-            row.latency.origin,
+            row.origin,
         )
         for size in sizes
         for row in sorted(groups[size], key=lambda row: row.latency.p50)

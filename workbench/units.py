@@ -37,6 +37,14 @@ def format_seconds(seconds: float) -> str:
     return f"{_three_digits(seconds / 1e-9)}{_SPACE}ns" if seconds else f"0{_SPACE}s"
 
 
+def format_energy(joules: float) -> str:
+    """2.1e-3 -> "2.10 mJ"; three significant digits."""
+    for factor, unit in ((1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ")):
+        if joules >= 0.9995 * factor:
+            return f"{_three_digits(joules / factor)}{_SPACE}{unit}"
+    return f"{_three_digits(joules / 1e-9)}{_SPACE}nJ" if joules else f"0{_SPACE}J"
+
+
 def format_ratio(ratio: float) -> str:
     """5.31 -> "5.3×", 0.5 -> "0.50×"; two significant digits, whole from ten on."""
     return f"{ratio:,.0f}×" if ratio >= 9.95 else f"{ratio:.1f}×" if ratio >= 0.995 else f"{ratio:.2g}×"

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -91,8 +90,9 @@ def unpack(content: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Tensor
     records = _checked_records(metadata.pop("tensors", None), path)
     if content[:header_bytes] != _header(text, records):
         _refuse_header(header, records, path)
-    _refuse_data(memoryview(content)[header_bytes:], records, path)
-    return metadata, safetensors.torch.load(content)
+    data = memoryview(content)[header_bytes:]
+    _refuse_data(data, records, path)
+    return metadata, _tensors(data, records)
 
 
 def read_file(path: Path, what: str) -> bytes:
@@ -211,6 +211,19 @@ def _refuse_data(data: memoryview, records: list[dict[str, Any]], path: Path) ->
             raise WeightsError(f"{path}: the tensor {record['name']!r} was changed (its SHA-256 does not match).")
     if offset != len(data):
         raise WeightsError(f"{path} is damaged: {len(data) - offset} bytes follow its last tensor.")
+
+
+def _tensors(data: memoryview, records: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """The tensors of checked bytes. Their layout is known to the byte by now, so that even a Python without the
+    safetensors library, such as a borrowed GPU server's, can read them."""
+    dtypes = {name: dtype for dtype, name in _DTYPES.items()}
+    tensors, offset = {}, 0
+    for record in records:
+        raw = bytearray(data[offset : offset + _byte_count(record)])
+        offset += len(raw)
+        flat = torch.frombuffer(raw, dtype=torch.uint8) if raw else torch.empty(0, dtype=torch.uint8)
+        tensors[record["name"]] = flat.view(dtypes[record["dtype"]]).reshape(record["shape"])
+    return tensors
 
 
 def _byte_count(record: Mapping[str, Any]) -> int:

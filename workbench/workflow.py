@@ -24,13 +24,13 @@ from workbench.evaluation import Evaluation, evaluate, predict
 from workbench.export import export_bundle
 from workbench.hyperparameters import HyperParameters
 from workbench.inference import Predictor
-from workbench.measurement import measure_latencies
+from workbench.measurement import Measurement
 from workbench.models import build_model, parameter_count
 from workbench.parity import Parity
-from workbench.plots import LatencyRow
 from workbench.report import ParityRow, RunSummary, StepTime, write_report
 from workbench.runs import Run
 from workbench.sealed import versions
+from workbench.sweep import sweep
 from workbench.training import Record, history, train
 from workbench.units import format_bytes
 
@@ -189,30 +189,18 @@ def _evaluation(model: nn.Module, data: Data, split: Split) -> Evaluation:
     return evaluate(predict(model, split, data.preprocessing), split.labels, data.labels)
 
 
-def _latencies(bundle: Bundle, data: Data, progress: Progress | None) -> list[LatencyRow]:
+def _latencies(bundle: Bundle, data: Data, progress: Progress | None) -> list[Measurement]:
     """Race the engines: one picture on one thread (a device in the field), a batch on all cores (a server)."""
     tell = progress or (lambda what, done, total: None)
-    rows: list[LatencyRow] = []
+    rows: list[Measurement] = []
     for place, batch_size in enumerate(BATCH_SIZES):
         tell("measuring latency", place, len(BATCH_SIZES))
         threads = 1 if batch_size == 1 else usable_cores()
-        pictures = data.test.pictures[[index % len(data.test) for index in range(batch_size)]].numpy()
         engines = ("eager", *bundle.engines)
-        predictors = {engine: Predictor.from_bundle(bundle, engine, threads=threads) for engine in engines}
-        found = measure_latencies(
-            {engine: _call(predictor, pictures) for engine, predictor in predictors.items()},
-            seconds=SECONDS_PER_ENGINE,
-        )
-        rows += [
-            LatencyRow(engine=engine, batch_size=batch_size, threads=threads, latency=latency)
-            for engine, latency in found.items()
-        ]
+        predictors = [Predictor.from_bundle(bundle, engine, threads=threads) for engine in engines]
+        rows += sweep(predictors, data.test.pictures, batch_sizes=(batch_size,), seconds=SECONDS_PER_ENGINE)
     tell("measuring latency", len(BATCH_SIZES), len(BATCH_SIZES))
     return rows
-
-
-def _call(predictor: Predictor, pictures: Any) -> Callable[[], object]:
-    return lambda: predictor(pictures)
 
 
 def _summary(
@@ -224,7 +212,7 @@ def _summary(
     test: Evaluation,
     new: Evaluation | None,
     bundle: Bundle,
-    latencies: list[LatencyRow],
+    latencies: list[Measurement],
     clock: Clock,
 ) -> RunSummary:
     cpu = find_device("cpu")

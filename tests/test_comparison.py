@@ -1,0 +1,137 @@
+"""Measurements side by side, on a case worked out by hand: a CPU quick with one picture, a GPU quick with many."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from workbench.comparison import METRICS, TEMPLATES, Comparison
+from workbench.errors import WorkbenchError
+from workbench.measurement import Latency, Measurement
+
+
+def row(device: str, batch_size: int, seconds: float, **changes: Any) -> Measurement:
+    base = Measurement(
+        phase="inference",
+        model="convnet",
+        device=device,
+        kind="cpu",
+        engine="onnx",
+        precision="fp32",
+        threads=1,
+        batch_size=batch_size,
+        latency=Latency(p50=seconds, p90=1.2 * seconds, p99=2 * seconds, count=100, warm_up=seconds),
+        memory_bytes=1000 * batch_size,
+    )
+    return replace(base, **changes)
+
+
+def cpu_and_gpu() -> Comparison:
+    """The CPU takes 100 µs a picture; the GPU 1 ms for up to 64 of them."""
+    sizes = (1, 4, 16, 64)
+    gpu = {"origin": "recorded", "source": "recorded 2026-01-02, torch 2.15.0", "kind": "cuda", "engine": "eager"}
+    return Comparison(
+        [row("CPU", size, 100e-6 * size) for size in sizes] + [row("GPU", size, 1e-3, **gpu) for size in sizes]
+    )
+
+
+def test_the_best_comes_first_by_any_metric():
+    found = cpu_and_gpu()
+    assert [r.name for r in found.rows(1)] == ["CPU", "GPU"]
+    assert [r.name for r in found.rows(64)] == ["GPU", "CPU"]
+    assert [r.name for r in found.rows(64, "throughput")] == ["GPU", "CPU"]
+    assert [r.value for r in found.rows(64, "throughput")] == pytest.approx([64_000, 10_000])
+    assert found.rows(4)[0].text == "400\N{NO-BREAK SPACE}µs"
+    assert found.rows(4)[0].spread == "+20 %"
+
+
+def test_the_lead_changes_where_it_does_and_only_by_more_than_a_draw():
+    (change,) = cpu_and_gpu().crossovers()
+    assert (change.batch_size, change.before, change.after) == (16, "CPU", "GPU")
+    level = Comparison([row("A", 1, 1.0), row("B", 1, 1.2), row("A", 2, 2.0), row("B", 2, 1.95)])
+    assert level.crossovers() == []
+    assert "is ahead at every batch size" in " ".join(level.sentences(1))
+
+
+def test_the_sentences_say_value_ratio_origin_and_crossover():
+    first, second = cpu_and_gpu().sentences(1)
+    assert first.replace("\N{NO-BREAK SPACE}", " ") == (
+        "One picture at a time, CPU answers in 100 µs (measured here, now), 10× as fast as GPU (1.00 ms, recorded "
+        "2026-01-02)."
+    )
+    assert second == "From batch 16 on GPU is ahead of CPU."
+    training = Comparison(replace(m, phase="training") for m in cpu_and_gpu().measurements)
+    assert training.sentences(64)[0].startswith("64 pictures at once, GPU takes a training step in 1.00")
+
+
+def test_every_template_can_be_filled_and_is_the_only_wording():
+    found = cpu_and_gpu()
+    modelled = replace(
+        row("Board", 1, 0.01), origin="modelled", source="modelled from its data sheet", memory_bytes=None
+    )
+    used = set()
+    for metric in METRICS:
+        for size in (1, 64):
+            both = found + Comparison([replace(modelled, batch_size=size)])
+            for name, facts in both.facts(size, metric):
+                used.add(name)
+                assert not re.search(r"[{}]|None", TEMPLATES[name].format(**facts))
+    assert {"latency", "throughput", "memory", "crossover", "modelled", "not measurable"} <= used
+    said = " ".join(found.sentences(1, "energy"))
+    assert said == "Not measurable here: energy of a picture of CPU, GPU."
+
+
+def test_names_hold_only_what_tells_apart():
+    def names(*found: Measurement) -> set[str]:
+        return set(Comparison(found).subjects.values())
+
+    assert names(row("A", 1, 1), row("B", 1, 1)) == {"A", "B"}
+    assert names(row("A", 1, 1), row("A", 1, 1, threads=2)) == {"1 thread", "2 threads"}
+    assert names(row("A", 1, 1), row("A", 1, 1, engine="onnx-int8", precision="int8")) == {"onnx fp32", "onnx-int8"}
+    assert names(row("A", 1, 1)) == {"A"}
+    two = names(row("A", 1, 1), row("A", 1, 1, origin="recorded", source="recorded 2026-01-02"), row("B", 1, 1))
+    assert two == {"A, measured", "A, recorded", "B"}
+
+
+def test_the_last_of_equal_measurements_counts():
+    found = Comparison([row("A", 1, 1.0), row("A", 1, 0.5)])
+    assert [r.value for r in found.rows(1)] == [0.5]
+
+
+def test_one_subject_is_left_of_each_device():
+    found = cpu_and_gpu() + [row("CPU", size, 90e-6 * size, engine="eager", threads=2) for size in (1, 4, 16, 64)]
+    best = found.best_of_each()
+    assert {(m.device, m.engine) for m in best.measurements} == {("CPU", "eager"), ("GPU", "eager")}
+    assert len(best.measurements) == 8
+
+
+def test_select_takes_one_or_several_values():
+    found = cpu_and_gpu()
+    assert found.select(batch_size=(1, 4), device="CPU").batch_sizes == (1, 4)
+    assert found.select(origin="modelled").measurements == ()
+    with pytest.raises(WorkbenchError, match="no field 'colour'"):
+        found.select(colour="red")
+
+
+def test_the_table_has_a_line_for_each_and_says_the_origin():
+    lines = cpu_and_gpu().table(1).splitlines()
+    assert len(lines) == 3
+    assert "measured here, now" in lines[1]
+    assert "recorded 2026-01-02" in lines[2]
+    assert str(cpu_and_gpu()) == cpu_and_gpu().table(1)
+    assert str(Comparison()) == "nothing measured"
+
+
+def test_mixed_questions_and_unknown_answers_are_sentences():
+    mixed = cpu_and_gpu() + Comparison([row("CPU", 1, 1.0, phase="training")])
+    with pytest.raises(WorkbenchError, match="more than one phase"):
+        mixed.rows(1)
+    with pytest.raises(WorkbenchError, match="more than one model"):
+        (cpu_and_gpu() + Comparison([row("CPU", 1, 1.0, model="mlp")])).sentences(1)
+    with pytest.raises(WorkbenchError, match="Nothing was measured at batch size 3: there is 1, 4, 16, 64"):
+        cpu_and_gpu().rows(3)
+    with pytest.raises(WorkbenchError, match="metric = 'beauty'"):
+        cpu_and_gpu().rows(1, "beauty")  # type: ignore[arg-type]

@@ -1,0 +1,213 @@
+"""The files of devices: their format, what a machine writes about itself, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import Mutate
+
+from workbench.bundle import read_bundle
+from workbench.comparison import Comparison
+from workbench.device_card import KINDS
+from workbench.errors import WorkbenchError
+from workbench.inference import Predictor
+from workbench.known_devices import errors_of_the_model, known_devices, told_errors
+from workbench.recorder import REFERENCE, record_machine
+from workbench.recordings import FOLDER, Recording, file_name, load_recordings, read_recording, write_recording
+from workbench.sweep import BATCH_SIZES
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = json.loads((FOLDER / "schema.json").read_text(encoding="utf-8"))
+FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "schema.json")
+BENCH = (
+    "lz4",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "optuna",
+    "sklearn",
+    "matplotlib",
+    "psutil",
+    "pynvml",
+    "jupyterlab",
+)
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    """This machine, measured in haste."""
+    steps = record_machine("cpu", batch_sizes=(1, 2), seconds=0.005, models=("linear",))
+    seen = []
+    while True:
+        try:
+            seen.append(next(steps))
+        except StopIteration as done:
+            assert [step.done for step in seen] == list(range(1, 7))
+            assert {step.total for step in seen} == {6}
+            return done.value
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_shipped_device_is_as_the_schema_says_and_reads_back(path: Path):
+    values = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(SCHEMA).validate(values)
+    found = read_recording(path)
+    assert found.to_mapping() == values
+    assert "/work/" not in path.read_text(encoding="utf-8")
+
+
+def test_the_schema_itself_is_sound_and_knows_every_kind():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$defs"]["card"]["properties"]["kind"]["enum"] == list(KINDS)
+
+
+def test_the_devices_that_lessons_speak_of_are_there():
+    found = load_recordings()
+    kinds = {recording.card.kind for recording in found}
+    assert {
+        "data-centre GPU", "laptop GPU", "server CPU", "single-board computer", "embedded GPU module", "phone",
+        "microcontroller",
+    } <= kinds  # fmt: skip
+    measured = [recording for recording in found if recording.measurements]
+    assert measured, "at least one machine was measured"
+    for each in measured:
+        assert {m.phase for m in each.measurements} == {"inference", "training"}
+        assert {m.batch_size for m in each.measurements if m.model == "convnet"} == set(BATCH_SIZES)
+
+
+def test_the_reference_network_is_sound_and_answers_as_it_should():
+    bundle = read_bundle(REFERENCE)
+    for engine in ("eager", *bundle.engines):
+        assert Predictor.from_bundle(bundle, engine, threads=1).self_test().passed
+    assert bundle.accuracy > 0.9
+    assert sum(bundle.sizes.values()) < 2**20
+
+
+def test_a_machine_records_itself(recording: Recording, tmp_path: Path):
+    path = tmp_path / "here.json"
+    write_recording(path, recording)
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(path.read_text(encoding="utf-8")))
+    again = read_recording(path)
+    assert again.measurements == recording.measurements
+    assert {m.origin for m in again.measurements} == {"recorded"}
+    assert all(m.source.startswith(f"recorded {recording.created}, torch ") for m in again.measurements)
+    found = Comparison(again.measurements)
+    assert found.models == ("convnet", "linear")
+    engines = {(m.phase, m.engine, m.precision) for m in found.select(model="convnet").measurements}
+    assert {("inference", "onnx", "fp32"), ("inference", "eager", "bf16"), ("training", "eager", "fp32")} <= engines
+    (alone,) = found.select(phase="inference", model="convnet", engine="onnx", threads=1, batch_size=1).measurements
+    assert 0.05 < alone.cold_start_seconds < 60
+    assert alone.accuracy > 0.9
+
+
+def test_the_recording_joins_the_others(recording: Recording, tmp_path: Path):
+    write_recording(tmp_path / "here.json", recording)
+    (tmp_path / "board.json").write_bytes((FOLDER / "raspberry-pi-5.json").read_bytes())
+    (tmp_path / "holiday.json").write_text('{"cats": 3}')
+    (tmp_path / "broken.json").write_text('{"format"')
+    skipped: list[str] = []
+    found = known_devices(folder=tmp_path, batch_sizes=(1, 2), skipped=skipped)
+    assert {m.origin for m in found.measurements} == {"recorded", "modelled"}
+    assert sorted(sentence.split(": ")[0].rsplit("/")[-1] for sentence in skipped) == [
+        "broken.json is no recorded device", "holiday.json"
+    ]  # fmt: skip
+    with pytest.raises(WorkbenchError, match=r"broken\.json is no recorded device"):
+        load_recordings(tmp_path)
+    with pytest.raises(WorkbenchError, match="no recorded devices at"):
+        load_recordings(tmp_path / "nowhere")
+
+
+def test_the_model_is_judged_by_what_was_measured():
+    recordings = load_recordings()
+    errors = errors_of_the_model(recordings)
+    assert errors
+    for found in errors.values():
+        factors = [each.factor for each in found]
+        assert factors == sorted(factors, reverse=True)
+        assert all(each.ratio == pytest.approx(each.predicted_seconds / each.measurement.latency.p50) for each in found)
+    worst = max(found[0].factor for found in errors.values())
+    assert f"{worst:.1f} at worst" in told_errors(recordings)
+    assert told_errors([]) == ""
+
+
+def test_the_docs_tell_the_models_errors_as_they_are():
+    """docs/devices.md holds the table that `python -m benchmarks devices` prints."""
+    from benchmarks.devices import table
+
+    assert table(load_recordings()) in (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+
+
+def test_it_records_where_only_torch_and_onnx_runtime_are(tmp_path: Path):
+    """A plain checkout on a borrowed GPU server: none of the bench's other packages can be imported."""
+    out = tmp_path / "server.json"
+    code = (
+        "import sys\n"
+        f"for name in {BENCH!r}: sys.modules[name] = None\n"
+        "import runpy\n"
+        "sys.argv = ['workbench', 'record', '--batch-size', '1', '--seconds', '0.01', '--json',\n"
+        f"            '--out', {str(out)!r}]\n"
+        "runpy.run_module('workbench', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["recording"] == str(out)
+    assert read_recording(out).measurements
+
+
+def test_names_of_files():
+    assert file_name("NVIDIA H100 80GB HBM3") == "nvidia-h100-80gb-hbm3"
+    assert file_name("///") == "device"
+    assert len(file_name("x" * 500)) <= 60
+
+
+def test_no_altered_file_ends_in_anything_but_a_sentence(recording: Recording, mutated: Mutate, tmp_path: Path):
+    path = tmp_path / "here.json"
+    write_recording(path, recording)
+    content, rng = path.read_bytes(), random.Random(0)
+    refused = 0
+    for _ in range(300):
+        path.write_bytes(mutated(content, rng))
+        refused += refusal(path) is not None
+    assert refused > 100  # a changed digit of a time is still a recording: it carries no seal
+
+
+def refusal(path: Path) -> str | None:
+    try:
+        read_recording(path)
+    except WorkbenchError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"format": "other"}, "format"),
+        ({"extra": 1}, "'extra' is unknown"),
+        ({"versions": {"torch": 2}}, "versions"),
+        ({"created": "a\nb"}, "created"),
+        ({"measurements": {}}, "measurements must be a list"),
+        ({"card": 3}, "device card"),
+    ],
+)
+def test_what_is_wrong_is_named(recording: Recording, tmp_path: Path, change: dict[str, Any], sentence: str):
+    path = tmp_path / "here.json"
+    path.write_text(json.dumps(recording.to_mapping() | change))
+    with pytest.raises(WorkbenchError, match=sentence):
+        read_recording(path)
+
+
+def test_a_file_of_measured_figures_is_refused_until_they_are_recorded(recording: Recording, tmp_path: Path):
+    values = recording.to_mapping()
+    values["measurements"][0]["origin"] = "measured"
+    path = tmp_path / "here.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(WorkbenchError, match=r"measurement 0: origin = 'measured' must be 'recorded'"):
+        read_recording(path)

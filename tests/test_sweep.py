@@ -1,0 +1,151 @@
+"""Networks measured over batch sizes: each engine and precision answers alike, and what fails is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from conftest import Exported
+from torch import nn
+
+from workbench.data import Data
+from workbench.errors import WorkbenchError
+from workbench.hyperparameters import HyperParameters
+from workbench.inference import Predictor
+from workbench.models import ZOO, Normalise, build_model
+from workbench.optimization import make_optimizer
+from workbench.sweep import DropOut, sweep
+from workbench.training_step import TrainingStep
+
+
+def test_each_contestant_is_measured_at_each_batch_size(exported: Exported):
+    data = exported.data
+    contestants = [
+        Predictor.from_bundle(exported.bundle, "eager", threads=1),
+        Predictor.from_bundle(exported.bundle, "onnx", threads=1),
+        TrainingStep(exported.model, HyperParameters(), data.preprocessing, threads=1),
+    ]
+    found = list(sweep(contestants, data.test.pictures, data.test.labels, batch_sizes=(1, 4), seconds=0.02))
+    assert [(m.phase, m.engine, m.batch_size) for m in found] == [
+        (phase, engine, size)
+        for size in (1, 4)
+        for phase, engine in (("inference", "eager"), ("inference", "onnx"), ("training", "eager"))
+    ]
+    eager, onnx, step = found[:3]
+    assert (eager.model, onnx.model, step.model) == ("convnet",) * 3
+    assert eager.accuracy == exported.bundle.accuracy
+    assert onnx.accuracy == exported.bundle.engines["onnx"].accuracy
+    assert onnx.size_bytes == len(exported.bundle.engines["onnx"].content)
+    assert step.size_bytes is None
+    assert {m.origin for m in found} == {"measured"}
+    assert all(m.latency.count >= 5 for m in found)
+    # An inference keeps nothing for a backward pass, so that the step on the same batch needs more.
+    if step.memory_bytes is not None:
+        big = list(sweep(contestants, data.test.pictures, data.test.labels, batch_sizes=(128,), seconds=0.02))
+        assert big[2].memory_bytes > 2 * big[0].memory_bytes
+
+
+def test_the_pictures_are_repeated_where_the_batch_is_larger(exported: Exported):
+    seen: list[int] = []
+
+    class Watching(Predictor):
+        def __call__(self, pictures):  # type: ignore[no-untyped-def]
+            seen.append(len(pictures))
+            return super().__call__(pictures)
+
+    watching = Watching.from_bundle(exported.bundle, "onnx", threads=1)
+    list(sweep([watching], exported.data.test.pictures[:3], batch_sizes=(7,), seconds=0.01))
+    assert set(seen) == {7}
+
+
+@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device here"))])  # fmt: skip
+def test_engines_and_precisions_answer_alike(name: str, device: str, make_data: Callable[..., Data]):
+    """Every network of the zoo: fp32 within 1e-4 of float64 on the same weights, bf16 within 16-bit rounding."""
+    data = make_data()
+    model = build_model(name, classes=4, shape=data.shape)
+    pictures = data.test.pictures[:64]
+    exact = build_model(name, classes=4, shape=data.shape).double().eval()
+    exact.load_state_dict({key: value.double() for key, value in model.state_dict().items()})
+    with torch.inference_mode():
+        inputs = Normalise(data.preprocessing)(pictures).double()
+        truth = exact(inputs).softmax(dim=1).numpy()
+    tolerance = {"fp32": 1e-4 if device == "cpu" else 5e-3, "bf16": 0.03}
+    for precision, allowed in tolerance.items():
+        made = Predictor.from_model(
+            model, data.preprocessing, data.labels, device=device, threads=1, precision=precision
+        )
+        assert made.precision == precision
+        assert np.abs(made(pictures) - truth).max() < allowed
+
+
+def test_a_step_changes_the_weights_as_pytorch_alone_would(exported: Exported):
+    data, hyperparameters = exported.data, HyperParameters(channels_last=False)
+    model = build_model("mlp", classes=4, shape=data.shape)
+    step = TrainingStep(model, hyperparameters, data.preprocessing, threads=1)
+    batch, labels = data.train.pictures[:32], data.train.labels[:32]
+    losses = [float(step(*step.place(batch, labels))) for _ in range(3)]
+
+    torch.manual_seed(0)
+    plain = build_model("mlp", classes=4, shape=data.shape).train()
+    optimizer = make_optimizer(plain, hyperparameters, torch.device("cpu"))
+    expected = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(plain(Normalise(data.preprocessing)(batch)), labels)
+        loss.backward()
+        optimizer.step()
+        expected.append(float(loss.detach()))
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert torch.equal(model[1].weight, build_model("mlp", classes=4, shape=data.shape)[1].weight)  # a copy learned
+
+
+def test_who_cannot_go_on_drops_out_with_a_reason_and_the_others_do(exported: Exported):
+    class Picky(nn.Module):
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            if len(pictures) > 2:
+                raise RuntimeError("no room for more than two")
+            return pictures.mean(dim=(1, 2, 3), keepdim=False)[:, None].expand(-1, 4)
+
+    data = exported.data
+    picky = Predictor.from_model(Picky(), data.preprocessing, data.labels, threads=1)
+    good = Predictor.from_bundle(exported.bundle, "onnx", threads=1)
+    dropped: list[DropOut] = []
+    found = list(sweep([picky, good], data.test.pictures, batch_sizes=(1, 4, 8), seconds=0.01, dropped=dropped))
+    assert [(m.model, m.batch_size) for m in found] == [("Picky", 1), ("convnet", 1), ("convnet", 4), ("convnet", 8)]
+    assert [(each.contestant, each.batch_size, each.reason) for each in dropped] == [
+        (picky, 4, "no room for more than two")
+    ]
+    with pytest.raises(RuntimeError, match="no room"):
+        list(sweep([picky], data.test.pictures, batch_sizes=(4,), seconds=0.01))
+
+
+def test_what_cannot_be_measured_with_is_a_sentence(exported: Exported):
+    data = exported.data
+    good = Predictor.from_bundle(exported.bundle, "onnx", threads=1)
+    step = TrainingStep(exported.model, HyperParameters(), data.preprocessing, threads=1)
+    cases = [
+        (([good], data.test.pictures.float()), {}, "uint8"),
+        (([good], "cats"), {}, "not str"),
+        (([good], data.test.pictures[:0]), {}, "at least one"),
+        (([], data.test.pictures), {}, "at least one contestant"),
+        (([good], data.test.pictures), {"batch_sizes": (0,)}, "batch sizes"),
+        (([good], data.test.pictures), {"batch_sizes": ()}, "batch sizes"),
+        (([step], data.test.pictures), {}, "learns from labels"),
+        (([step], data.test.pictures, data.test.labels[:3]), {}, "need 300 labels"),
+    ]
+    for arguments, options, sentence in cases:
+        with pytest.raises(WorkbenchError, match=sentence):
+            list(sweep(*arguments, **options))
+    for make in (
+        lambda: TrainingStep(exported.model, HyperParameters(), data.preprocessing, precision="fp8"),
+        lambda: Predictor.from_model(exported.model, data.preprocessing, data.labels, precision="int8"),
+        lambda: Predictor.from_bundle(exported.bundle, "onnx", precision="bf16"),
+        lambda: TrainingStep(exported.model, HyperParameters(), data.preprocessing, threads=4096),
+        lambda: TrainingStep(exported.model, HyperParameters(), data.preprocessing, device="tpu"),
+    ):
+        with pytest.raises(WorkbenchError, match=r"precision|threads|no device"):
+            make()

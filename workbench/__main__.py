@@ -1,0 +1,5 @@
+"""`python -m workbench`: the `workbench` command from a plain checkout, where nothing can be installed."""
+
+from workbench.cli import main
+
+main()

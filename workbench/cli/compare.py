@@ -1,0 +1,137 @@
+"""Commands that compare devices: record, compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from workbench.cli import console
+from workbench.cli.app import AsJson, DeviceName, app
+from workbench.cli.console import Bar, print_json, progress_bar, say
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.comparison import Metric
+    from workbench.measurement import Phase
+    from workbench.recordings import Recording
+    from workbench.sweep import DropOut
+
+PAGE = Path("runs/devices.html")
+MANY = 2**20
+
+BatchSizes = Annotated[
+    list[int] | None, typer.Option("--batch-size", min=1, max=MANY, help="Pictures at once (repeatable).")
+]
+
+
+@app.command(epilog="Example:  workbench record --device cuda --card datasets/devices/nvidia-h100-sxm.json")
+def record(
+    device: DeviceName = "auto",
+    out: Annotated[Path | None, typer.Option(help="File to write; by default datasets/devices/NAME.json.")] = None,
+    card: Annotated[Path | None, typer.Option(help="A device file whose card says more of this device.")] = None,
+    batch_sizes: BatchSizes = None,
+    seconds: Annotated[float, typer.Option(min=0.01, max=60, help="For each engine at each batch size.")] = 0.3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this machine on the reference network, and write its figures beside those of other devices."""
+    from workbench.recorder import record_machine
+    from workbench.recordings import read_recording, writable_folder, write_recording
+    from workbench.sweep import BATCH_SIZES
+
+    known = read_recording(card).card if card else None
+    folder = out.parent if out else writable_folder()
+    if out is not None and (out.is_dir() or not folder.is_dir()):
+        raise WorkbenchError(f"--out {out}: name a file in a folder that exists, such as my-machine.json.")
+    dropped: list[DropOut] = []
+    steps = record_machine(device, batch_sizes=batch_sizes or BATCH_SIZES, seconds=seconds, card=known, dropped=dropped)
+    with progress_bar() as progress:
+        bar, recording = Bar(progress), None
+        try:
+            while True:
+                step = next(steps)
+                bar(f"measuring, {step.last.phase} at batch {step.last.batch_size}", step.done, step.total)
+        except StopIteration as done:
+            recording = done.value
+        except KeyboardInterrupt:
+            raise console.Stopped("Stopped. Nothing was written.") from None
+        finally:
+            steps.close()
+    assert recording is not None
+    path = out or folder / f"{recording.name}.json"
+    write_recording(path, recording)
+    for each in dropped:
+        say(f"left out from batch {each.batch_size} on: {each.contestant.engine}, because {each.reason}")
+    if as_json:
+        print_json({"recording": str(path), **recording.to_mapping()})
+        return
+    _tell(recording)
+    say(f"Written: {path}")
+    say("Next:    workbench compare")
+
+
+@app.command(epilog="Example:  workbench compare --phase training --batch-size 1 --batch-size 128")
+def compare(
+    phase: Annotated[str, typer.Option(help="inference or training.")] = "inference",
+    model: Annotated[str, typer.Option(help="A network of the zoo: convnet, linear, mlp, resnet.")] = "convnet",
+    metric: Annotated[str, typer.Option(help="latency, throughput, energy or memory.")] = "latency",
+    batch_sizes: BatchSizes = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every engine of every device, not only its quickest.")
+    ] = False,
+    folder: Annotated[Path | None, typer.Option(help="Folder of device files; by default the project's own.")] = None,
+    page: Annotated[Path, typer.Option(help="Where to write the page.")] = PAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Set recorded and modelled devices side by side: a table, what it says in words, and a page with charts."""
+    from workbench.comparison import METRICS
+    from workbench.comparison_page import write_comparison_page
+    from workbench.known_devices import known_devices, told_errors
+    from workbench.models import ZOO
+    from workbench.recordings import load_recordings
+
+    for name, value, choices in (
+        ("phase", phase, ("inference", "training")),
+        ("model", model, ZOO),
+        ("metric", metric, tuple(METRICS)),
+    ):
+        if value not in choices:
+            raise WorkbenchError(f"--{name} {value}: choose {', '.join(choices)}.")
+    asked, measured_by = cast("Phase", phase), cast("Metric", metric)
+    sizes = tuple(sorted(set(batch_sizes or (1, 64))))
+    skipped: list[str] = []
+    found = known_devices(phase=asked, model=model, folder=folder, skipped=skipped)
+    if not found.measurements:
+        raise WorkbenchError(f"No device here was recorded or modelled for {phase} of {model}: start with record.")
+    shown = found if everything else found.best_of_each()
+    tables = {size: shown.rows(size, measured_by) for size in sizes}
+    write_comparison_page(page, folder=folder, skipped=skipped)
+    for sentence in dict.fromkeys(skipped):
+        say(f"note: {sentence}")
+    if as_json:
+        rows = [row.measurement.to_mapping() | {"name": row.name} for size in sizes for row in tables[size]]
+        sentences = [text for size in sizes for text in shown.sentences(size, measured_by)]
+        print_json({"page": str(page), "measurements": rows, "sentences": list(dict.fromkeys(sentences))})
+        return
+    for size in sizes:
+        say(f"\n{phase} of {model}, {'one picture' if size == 1 else f'{size} pictures'} at once\n")
+        say(shown.table(size, measured_by))
+    say()
+    for sentence in dict.fromkeys(text for size in sizes for text in shown.sentences(size, measured_by)):
+        say(sentence)
+    if any(m.origin == "modelled" for m in shown.measurements):
+        say(told_errors(load_recordings(folder, skipped=[])))
+    say(f"Page: {page}")
+
+
+def _tell(recording: Recording) -> None:
+    from workbench.comparison import Comparison
+
+    found = Comparison(recording.measurements)
+    for phase in found.phases:
+        chosen = found.select(phase=phase, model="convnet")
+        for size in (chosen.batch_sizes[0], chosen.batch_sizes[-1]):
+            say(f"\n{phase} of the reference network, batch {size}\n")
+            say(chosen.table(size))
+    say()

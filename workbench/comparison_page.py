@@ -1,0 +1,165 @@
+"""One self-contained page that sets all known devices side by side: charts, tables, sentences, cards and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from workbench import plots
+from workbench.atomic import write_text
+from workbench.capacity import fits
+from workbench.comparison import METRICS, Comparison, Metric, told_origin
+from workbench.cost import cost_of
+from workbench.errors import WorkbenchError
+from workbench.hyperparameters import HyperParameters
+from workbench.known_devices import errors_of_the_model, known_devices, told_errors
+from workbench.measurement import Phase
+from workbench.page import Content, chart, render, table, tag
+from workbench.recordings import Recording, load_recordings
+from workbench.units import format_bytes, format_ratio, format_seconds
+
+_PHASES: tuple[tuple[Phase, str], ...] = (("inference", "Answering"), ("training", "Learning"))
+_TABLE_SIZES = (1, 64)
+
+
+def write_comparison_page(
+    path: Path, *, model: str = "convnet", folder: Path | str | None = None, skipped: list[str] | None = None
+) -> None:
+    """Write the page of all devices in `folder` (by default datasets/devices) to `path`, whole or not at all.
+
+    skipped: takes a sentence for each file that could not be used. Raises WorkbenchError where none can.
+    """
+    write_text(Path(path), comparison_html(model=model, folder=folder, skipped=skipped))
+
+
+def comparison_html(
+    *, model: str = "convnet", folder: Path | str | None = None, skipped: list[str] | None = None
+) -> str:
+    """The page as text: no script, nothing loaded from elsewhere."""
+    notes: list[str] = [] if skipped is None else skipped
+    recordings = load_recordings(folder, skipped=notes)
+    if not recordings:
+        raise WorkbenchError("There is no device to compare: record one with `workbench record`.")
+    body: list[Content] = [
+        tag("h1", "Which device, for which half of the work?"),
+        tag("p", f"One network ({model}), the same weights where they were measured. ", _ORIGINS, class_="lead"),
+    ]
+    for phase, title in _PHASES:
+        found = known_devices(phase=phase, model=model, folder=folder, skipped=[]).best_of_each()
+        if found.measurements:
+            body += [tag("h2", title), *_phase(found, phase)]
+    body += [tag("h2", "Does it fit?"), *_capacity(recordings, model)]
+    body += [tag("h2", "How far off is the model?"), *_errors(recordings)]
+    body += [tag("h2", "The devices, and where their figures come from"), *_cards(recordings)]
+    if notes:
+        body += [tag("h2", "Left out"), tag("ul", (tag("li", note) for note in dict.fromkeys(notes)))]
+    return render("Devices compared", body)
+
+
+_ORIGINS = (
+    "A figure is measured here, recorded on the machine named, or modelled: computed from a data sheet. Solid lines "
+    "are measured, dashed ones recorded, dotted ones modelled."
+)
+
+
+def _phase(found: Comparison, phase: str) -> Iterable[Content]:
+    sizes = [size for size in _TABLE_SIZES if size in found.batch_sizes] or list(found.batch_sizes[:1])
+    said = dict.fromkeys(sentence for size in sizes for sentence in found.sentences(size))
+    yield tag("ul", (tag("li", sentence) for sentence in said))
+    drawn: tuple[Metric, ...] = ("latency", "throughput")
+    yield tag("div", [_chart(found, metric, f"{phase}-{metric}") for metric in drawn])
+    for size in sizes:
+        yield _table(found, size, f"{phase.capitalize()}, {size} picture{'s' if size > 1 else ''} at once")
+
+
+def _chart(found: Comparison, metric: Metric, name: str) -> Content:
+    figure, axes = plots.new_figure(8.6, 5.2)
+    plots.batch_size_curves(found, axes, metric)
+    return tag("figure", chart(figure, plots.alt_text(axes), name))
+
+
+def _table(found: Comparison, size: int, caption: str) -> Content:
+    rows = []
+    for row in found.rows(size):
+        m = row.measurement
+        joules = METRICS["energy"].value(m)
+        energy = "–" if joules is None else f"≤ {METRICS['energy'].text(joules)}"
+        energy = energy if m.origin == "modelled" or joules is None else energy.removeprefix("≤ ")
+        speed = f"{m.pictures_per_second:,.0f}"
+        rows.append((row.name, m.engine, m.precision, row.text, row.spread, speed, energy, told_origin(m)))
+    head = ("device", "engine", "precision", "time", "p90", "pictures/s", "energy a picture", "origin")
+    return table(caption, head, rows, numeric=range(3, 7), prose=True)
+
+
+def _capacity(recordings: Sequence[Recording], model: str) -> Iterable[Content]:
+    cost = cost_of(HyperParameters(model=model))
+    pictures = cost.pictures * 32 * 32 * 3
+    rows = []
+    for recording in recordings:
+        for fit in fits(recording.card, cost, {"uint8": pictures}):
+            verdict = "fits" if fit.breaks is None else tag("strong", f"does not fit: {fit.breaks}", class_="bad")
+            rows.append((fit.device, fit.need, format_bytes(fit.bytes), format_bytes(fit.limit_bytes), verdict))
+    yield tag(
+        "p", f"For {model} on 32×32 colour pictures, in batches of {cost.batch_size}, with {cost.pictures:,} pictures "
+        "to learn from. Bytes of the network and the data alone, modelled; the program and its libraries come on top."
+    )  # fmt: skip
+    yield table(
+        "What has to be kept, and what there is", ("device", "need", "bytes", "there", ""), rows, numeric=(2, 3)
+    )
+
+
+def _errors(recordings: Sequence[Recording]) -> Iterable[Content]:
+    errors = errors_of_the_model(recordings)
+    if not errors:
+        yield tag("p", "No device here was measured and has a card that tells enough to model it.")
+        return
+    yield tag("p", told_errors(recordings), " Above 1× the model is too slow, below it promises too much.")
+    for name, found in errors.items():
+        rows = [
+            (
+                e.measurement.phase,
+                e.measurement.model,
+                f"{e.measurement.engine}, {e.measurement.precision}",
+                str(e.measurement.threads),
+                f"{e.measurement.batch_size:,}",
+                format_seconds(e.measurement.latency.p50),
+                format_seconds(e.predicted_seconds),
+                format_ratio(e.ratio),
+            )
+            for e in found[:12]
+        ]
+        head = ("phase", "network", "engine", "threads", "batch", "recorded", "modelled", "ratio")
+        yield table(f"{name}: the worst {len(rows)} of {len(found)} points", head, rows, numeric=range(3, 8))
+
+
+def _cards(recordings: Sequence[Recording]) -> Iterable[Content]:
+    rows = []
+    for recording in recordings:
+        card = recording.card
+        rows.append(
+            (
+                card.name,
+                card.kind,
+                format_bytes(card.memory_bytes),
+                _figure(card.peak_flops.get("fp32"), 1e9, "GFLOP/s"),
+                _figure(card.memory_bandwidth, 1e9, "GB/s"),
+                _figure(card.watts, 1, "W"),
+                _figure(card.mass_grams, 1, "g"),
+                _figure(card.price_dollars, 1, "$"),
+                f"recorded {recording.created}" if recording.measurements else "modelled",
+            )
+        )
+    head = ("device", "kind", "memory", "fp32 peak", "memory bandwidth", "power", "mass", "price", "figures are")
+    yield table("What the data sheets say", head, rows, numeric=range(2, 8))
+    for recording in recordings:
+        lines = [tag("li", tag("strong", f"{key}: "), text) for key, text in recording.card.sources.items()]
+        if recording.method:
+            lines.append(tag("li", tag("strong", "method: "), recording.method))
+        if recording.versions:
+            used = ", ".join(f"{name} {version}" for name, version in recording.versions.items())
+            lines.append(tag("li", tag("strong", "versions: "), used))
+        yield tag("details", tag("summary", f"Sources of {recording.card.name}"), tag("ul", lines))
+
+
+def _figure(value: float | None, factor: float, unit: str) -> str:
+    return "–" if value is None else f"{value / factor:,.4g}\N{NO-BREAK SPACE}{unit}"

@@ -1,0 +1,71 @@
+"""All devices that the project knows of, in one comparison: recorded where somebody measured, modelled elsewhere."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.comparison import Comparison
+from workbench.errors import WorkbenchError
+from workbench.measurement import Measurement, Phase
+from workbench.recordings import Recording, load_recordings
+from workbench.roofline import ModelError, model_error, modelled
+from workbench.sweep import BATCH_SIZES
+
+
+def known_devices(
+    *,
+    phase: Phase = "inference",
+    model: str = "convnet",
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    folder: Path | str | None = None,
+    skipped: list[str] | None = None,
+) -> Comparison:
+    """Every device file of `folder` (by default datasets/devices) at these batch sizes.
+
+    A device with measurements of this phase and model gives them, recorded; one with a card alone is modelled, for
+    32×32 colour pictures of ten kinds, unless its card does not tell enough. skipped: takes a sentence for each that
+    could not be used. Raises WorkbenchError for a folder that is not there, and without `skipped` for a broken file.
+    """
+    found: list[Measurement] = []
+    for recording in load_recordings(folder, skipped=skipped):
+        if recording.measurements:
+            found += [
+                m
+                for m in recording.measurements
+                if m.phase == phase and m.model == model and m.batch_size in batch_sizes
+            ]
+            continue
+        try:
+            found += modelled(recording.card, model, phase=phase, batch_sizes=batch_sizes)
+        except WorkbenchError as error:
+            if skipped is not None:
+                skipped.append(str(error))
+    return Comparison(found)
+
+
+def errors_of_the_model(recordings: Sequence[Recording]) -> dict[str, tuple[ModelError, ...]]:
+    """The model applied to every device that was measured, by the device's name, the worst point of each first.
+
+    Devices whose card does not tell enough to be modelled are left out.
+    """
+    found = {
+        recording.card.name: model_error(recording.measurements, recording.card)
+        for recording in recordings
+        if recording.measurements
+    }
+    return {name: errors for name, errors in found.items() if errors}
+
+
+def told_errors(recordings: Sequence[Recording]) -> str:
+    """How far off the model was where it could be checked, in a sentence; empty where it could not."""
+    factors = [(error.factor, name) for name, errors in errors_of_the_model(recordings).items() for error in errors]
+    if not factors:
+        return ""
+    worst, where = max(factors)
+    middle = statistics.median(factor for factor, _ in factors)
+    return (
+        f"Where the model could be checked, on {len(factors):,} recorded points, it was off by a factor of "
+        f"{middle:.1f} in the median and {worst:.1f} at worst ({where})."
+    )

@@ -1,0 +1,193 @@
+"""Measure this machine as others were measured, so that their figures can be set side by side: `workbench record`.
+
+The same weights everywhere: the reference network of datasets/devices/reference, whose answers to its self-test
+pictures are compared with the expected ones before anything is timed. Needs torch, torchvision, numpy and onnxruntime,
+no more: it runs from a plain checkout on a machine where nothing can be installed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from workbench.bundle import WEIGHTS, Bundle, read_bundle
+from workbench.checkpoint import weights_from_bytes
+from workbench.device_card import DeviceCard
+from workbench.devices import Device, checked_threads, find_device
+from workbench.errors import WorkbenchError
+from workbench.footprint import measure_footprint
+from workbench.hyperparameters import HyperParameters
+from workbench.inference import Predictor
+from workbench.measurement import Measurement
+from workbench.models import build_model
+from workbench.recordings import FOLDER, Recording, file_name, recorded
+from workbench.sealed import shortened, versions
+from workbench.sweep import BATCH_SIZES, Contestant, DropOut, sweep
+from workbench.training_step import TrainingStep
+
+REFERENCE = FOLDER / "reference"
+OTHER_MODELS = ("linear", "mlp", "resnet")
+LARGEST_OTHER = 256  # a step of resnet on 1,024 pictures takes a laptop ten seconds
+METHOD = (
+    "workbench record: engines with as many threads race in turns after a warm-up, every call synchronised; "
+    "median, p90 and p99 of all calls; training steps find their batch on the device, predictions get it from the host."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a recording is: `done` of `total` batch sizes measured; `last` is the newest measurement."""
+
+    done: int
+    total: int
+    last: Measurement
+
+
+def record_machine(
+    device: str = "auto",
+    *,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    seconds: float = 0.3,
+    models: Sequence[str] = OTHER_MODELS,
+    card: DeviceCard | None = None,
+    dropped: list[DropOut] | None = None,
+) -> Generator[Progress, None, Recording]:
+    """Measure `device` at each batch size, yielding after each; the generator returns the `Recording`.
+
+    Inference and training steps of the reference network in every engine and precision that runs here, on one core and
+    on all; the other networks of the zoo, with fresh weights, in eager PyTorch. Nothing is written. card: the device's
+    own, where more is known of it than the machine tells. dropped: takes what could not go on, such as a batch too
+    large for the memory. Raises WorkbenchError for a device that is not here, or where the reference network does not
+    answer as expected.
+    """
+    place = find_device(device)
+    bundle = read_bundle(REFERENCE)
+    if not batch_sizes or not all(type(size) is int and size > 0 for size in batch_sizes):
+        raise WorkbenchError(f"batch_sizes = {shortened(batch_sizes)}: must be whole numbers of at least 1.")
+    left_out: list[DropOut] = [] if dropped is None else dropped
+    predictors = _predictors(bundle, place)
+    _prove(predictors)
+    steps = _training_steps(bundle, place)
+    others = [step for name in models for step in _others(name, bundle, place)]
+    pictures = torch.from_numpy(bundle.self_test_pictures.copy())
+    labels = torch.from_numpy(bundle.self_test_expected.argmax(axis=1).copy())
+    groups: tuple[Sequence[Contestant], ...] = (predictors, steps, others)
+    found: list[Measurement] = []
+    total = 2 * len(batch_sizes) + sum(size <= LARGEST_OTHER for size in batch_sizes)
+    done = 0
+    for size in sorted(batch_sizes):
+        for group in groups:
+            if group is others and size > LARGEST_OTHER:
+                continue
+            going = [each for each in group if all(each is not gone.contestant for gone in left_out)]
+            if going:
+                found += sweep(going, pictures, labels, batch_sizes=(size,), seconds=seconds, dropped=left_out)
+            done += 1
+            yield Progress(done=done, total=total, last=found[-1])
+    found = _with_cold_starts(found, place)
+    created = datetime.now(UTC).date().isoformat()
+    used = versions("torch", "torchvision", "onnxruntime", "numpy") | _commit()
+    return Recording(
+        name=file_name(place.description),
+        card=card or card_of(place),
+        created=created,
+        versions=used,
+        method=METHOD,
+        measurements=recorded(found, created, used),
+    )
+
+
+def card_of(place: Device) -> DeviceCard:
+    """What the machine itself tells of a device; the rest of its data sheet is left open."""
+    source = "told by the machine that was measured"
+    kind = {"cpu": "server CPU" if place.cores > 16 or "EPYC" in place.description or "Xeon" in place.description
+            else "desktop CPU", "cuda": "data-centre GPU", "mps": "laptop GPU"}[place.kind]  # fmt: skip
+    return DeviceCard(
+        name=place.title,
+        kind=kind,
+        processor=shortened(
+            f"{place.description}, {', '.join(place.features)}" if place.features else place.description
+        ),
+        cores=max(1, place.cores),
+        memory_bytes=place.memory_bytes,
+        sources={"cores": source, "memory_bytes": source},
+    )
+
+
+def _predictors(bundle: Bundle, place: Device) -> list[Contestant]:
+    if place.kind != "cpu":
+        return [
+            Predictor.from_bundle(bundle, "eager", device=place.name, threads=1, precision=precision)
+            for precision in ("fp32", "bf16")
+        ]
+    found: list[Contestant] = []
+    for threads in dict.fromkeys((1, checked_threads(None))):
+        found += [Predictor.from_bundle(bundle, engine, threads=threads) for engine in ("eager", *bundle.engines)]
+        found.append(Predictor.from_bundle(bundle, "eager", threads=threads, precision="bf16"))
+    return found
+
+
+def _prove(predictors: Sequence[Contestant]) -> None:
+    """Nothing is timed that does not answer: the same weights give the same answers here."""
+    for predictor in predictors:
+        if isinstance(predictor, Predictor) and predictor.precision != "bf16":
+            test = predictor.self_test()
+            if not test.passed:
+                raise WorkbenchError(
+                    f"{predictor.engine} on {predictor.device} does not answer as the reference network should: "
+                    f"a probability is off by {test.largest_difference:.1e}, and {test.tolerance:.1e} is allowed."
+                )
+
+
+def _training_steps(bundle: Bundle, place: Device) -> list[Contestant]:
+    return _steps(weights_from_bytes(bundle.weights, bundle.path / WEIGHTS).model, bundle, place)
+
+
+def _steps(model: torch.nn.Module, bundle: Bundle, place: Device) -> list[Contestant]:
+    threads = None if place.kind == "cpu" else 1
+    return [
+        TrainingStep(
+            model, HyperParameters(), bundle.preprocessing, device=place.name, threads=threads, precision=precision
+        )
+        for precision in ("fp32", "bf16")
+    ]
+
+
+def _others(name: str, bundle: Bundle, place: Device) -> list[Contestant]:
+    preprocessing = bundle.preprocessing
+    shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
+    model = build_model(name, classes=len(bundle.labels), shape=shape)
+    threads = None if place.kind == "cpu" else 1
+    eager = Predictor.from_model(model, preprocessing, bundle.labels, device=place.name, threads=threads)
+    return [eager, *_steps(model, bundle, place)[:1]]
+
+
+def _with_cold_starts(found: list[Measurement], place: Device) -> list[Measurement]:
+    """The time from the start of a process to its first answer, on the measurements of one picture on one thread."""
+    if place.kind != "cpu":
+        return found
+    engines = {m.engine for m in found if m.phase == "inference" and m.model == "convnet"}
+    starts = {engine: measure_footprint(REFERENCE, engine).seconds_to_first_answer for engine in sorted(engines)}
+    return [
+        replace(m, cold_start_seconds=starts[m.engine])
+        if (m.phase, m.model, m.batch_size, m.threads) == ("inference", "convnet", 1, 1) and m.precision != "bf16"
+        else m
+        for m in found
+    ]
+
+
+def _commit() -> dict[str, str]:
+    """The workbench's commit, where this is a checkout and git is here; a recording is tied to its code by it."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {"python": sys.version.split()[0]}
+    commit = {"commit": done.stdout.strip()} if done.returncode == 0 and done.stdout.strip() else {}
+    return {"python": sys.version.split()[0], **commit}

@@ -122,7 +122,7 @@ def _race(bundle: Bundle, data: Data, threads: int, options: argparse.Namespace)
         some = pictures[:batch].copy()
         calls = {name: (lambda call=call, some=some: call(some)) for name, call in contenders.items()}
         rounds = [measure(calls, seconds=options.seconds) for _ in range(options.rounds)]
-        medians = {name: [found[name].p50 for found in rounds] for name in contenders}
+        medians = {name: [found[name].latency.p50 for found in rounds] for name in contenders}
         baseline = statistics.median(medians[BASELINE])
         for name, values in medians.items():
             median = statistics.median(values)
@@ -134,7 +134,7 @@ def _race(bundle: Bundle, data: Data, threads: int, options: argparse.Namespace)
                     "seconds": median,
                     "lowest": min(values),
                     "highest": max(values),
-                    "p99": statistics.median(found[name].p99 for found in rounds),
+                    "p99": statistics.median(found[name].latency.p99 for found in rounds),
                     "times_eager": baseline / median,
                     "accuracy": float((answers[name].argmax(axis=1) == truth).mean()),
                     "equal_answers": float((answers[name].argmax(axis=1) == answers[BASELINE].argmax(axis=1)).mean()),

@@ -343,7 +343,7 @@ def _luminance(colour: np.ndarray) -> float:
 def test_devices_are_told_apart_by_mark_and_origin_by_line_and_word() -> None:
     axes = plots.batch_size_curves(_devices(), plots.new_figure()[1])
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) > 2]
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
     assert labels == ["CPU (measured)", "NVIDIA H100 (recorded)", "Board (modelled)"]
     assert len({line.get_marker() for line in lines}) == 3
     assert len({line.get_linestyle() for line in lines}) == 3

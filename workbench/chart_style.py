@@ -85,6 +85,17 @@ def add_legend(axes: Axes, size: float = TEXT_SIZE, **options: Any) -> None:
         text.set_parse_math(False)
 
 
+def add_legend_below(axes: Axes, columns: int) -> None:
+    """A legend under the whole figure, where it takes no room from the lines."""
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    legend = figure.legend(
+        frameon=False, fontsize=TEXT_SIZE - 1, labelcolor=INK, loc="outside lower left", ncols=columns, columnspacing=1
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
 def _balanced(text: str, room: int) -> str:
     """Text in as few lines of `room` characters as it needs, all of about the same length."""
     lines = textwrap.wrap(text, room, break_on_hyphens=False)

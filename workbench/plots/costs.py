@@ -22,6 +22,7 @@ from workbench.chart_style import (
     TEXT_SIZE,
     VERMILLION,
     add_legend,
+    add_legend_below,
     finish,
     plain,
     short,
@@ -30,6 +31,7 @@ from workbench.chart_style import (
 from workbench.comparison import METRICS, Comparison, Metric
 from workbench.errors import WorkbenchError
 from workbench.measurement import Measurement
+from workbench.sealed import shortened
 from workbench.units import format_bytes, format_ratio, format_seconds, format_share
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "late
         look = _BY_ORIGIN[found[0].origin]
         # The colour and the mark tell the subject, the line tells the origin.
         kept = {"color": style["color"], "marker": style["marker"], "markeredgecolor": style["color"]}
-        axes.plot(x, y, label=f"{plain(name)} ({found[0].origin})", **kept, **look)
+        axes.plot(x, y, label=f"{shortened(plain(name), 36)} ({found[0].origin})", **kept, **look)
         if metric == "latency" and found[0].latency.count:
             axes.fill_between(x, y, np.array(y) * np.array(slow), color=style["color"], alpha=0.15, linewidth=0)
     how = METRICS[metric]
@@ -110,8 +112,7 @@ def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "late
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("batch size (pictures at once)")
     axes.set_ylabel(how.title)
-    columns = 1 if len(lines) == 1 else 2
-    add_legend(axes, TEXT_SIZE - 0.5, ncols=columns, loc="upper left", bbox_to_anchor=(0, -0.17))
+    add_legend_below(axes, columns=2 if len(lines) > 1 and width_of(axes) > 5.5 else 1)
     crossovers = comparison.crossovers(metric)
     for each in crossovers[:3]:
         axes.axvline(each.batch_size, color=GRID, linewidth=1.2, zorder=0)

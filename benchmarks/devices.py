@@ -10,7 +10,7 @@ import json
 import statistics
 from collections.abc import Sequence
 
-from workbench.known_devices import errors_of_the_model, told_errors
+from workbench.all_devices import errors_of_the_model, told_errors
 from workbench.recordings import Recording, load_recordings
 from workbench.roofline import ModelError
 from workbench.units import format_seconds

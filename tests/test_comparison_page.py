@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.all_devices import known_devices, told_errors
 from workbench.comparison_page import comparison_html, write_comparison_page
 from workbench.errors import WorkbenchError
-from workbench.known_devices import known_devices, told_errors
 from workbench.recordings import load_recordings
 
 

@@ -13,15 +13,15 @@ import jsonschema
 import pytest
 from conftest import Mutate
 
+from workbench.all_devices import errors_of_the_model, known_devices, told_errors
 from workbench.bundle import read_bundle
 from workbench.comparison import Comparison
 from workbench.device_card import KINDS
 from workbench.errors import WorkbenchError
 from workbench.inference import Predictor
-from workbench.known_devices import errors_of_the_model, known_devices, told_errors
 from workbench.recorder import REFERENCE, record_machine
 from workbench.recordings import FOLDER, Recording, file_name, load_recordings, read_recording, write_recording
-from workbench.sweep import BATCH_SIZES
+from workbench.sweeps import BATCH_SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = json.loads((FOLDER / "schema.json").read_text(encoding="utf-8"))

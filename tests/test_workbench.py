@@ -27,6 +27,12 @@ def test_names_keep_their_meaning_whatever_was_imported_before():
     assert wb.cost_of is workbench.cost.cost_of
 
 
+def test_no_public_name_is_a_modules_too():
+    """Importing workbench.NAME would put the module in the name's place."""
+    modules = {path.stem for path in Path(wb.__file__).parent.glob("*.py")}
+    assert modules & set(wb.__all__) == set()
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error():
     assert not hasattr(wb, "trian")
 

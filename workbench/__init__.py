@@ -20,6 +20,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from workbench import plots as plots
+    from workbench.all_devices import known_devices as known_devices
+    from workbench.all_devices import told_errors as told_errors
     from workbench.animals import draw_animals as draw_animals
     from workbench.bundle import Bundle as Bundle
     from workbench.bundle import read_bundle as read_bundle
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
     from workbench.roofline import modelled as modelled
     from workbench.runs import Run as Run
     from workbench.search import search_hyperparameters as search_hyperparameters
-    from workbench.sweep import sweep as sweep
+    from workbench.sweeps import sweep as sweep
     from workbench.training import Record as Record
     from workbench.training import train as train
     from workbench.training_step import TrainingStep as TrainingStep
@@ -108,6 +110,7 @@ _HOMES = {
     "fits": "capacity",
     "initial_weights": "checkpoint",
     "installed_bytes": "footprint",
+    "known_devices": "all_devices",
     "lesson_run": "lessons",
     "list_devices": "devices",
     "load_dataset": "data",
@@ -127,7 +130,8 @@ _HOMES = {
     "run_workflow": "workflow",
     "save_weights": "checkpoint",
     "search_hyperparameters": "search",
-    "sweep": "sweep",
+    "sweep": "sweeps",
+    "told_errors": "all_devices",
     "train": "training",
     "write_report": "report",
 }

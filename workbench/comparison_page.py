@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from workbench import plots
+from workbench.all_devices import errors_of_the_model, known_devices, told_errors
 from workbench.atomic import write_text
 from workbench.capacity import fits
 from workbench.comparison import METRICS, Comparison, Metric, told_origin
 from workbench.cost import cost_of
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
-from workbench.known_devices import errors_of_the_model, known_devices, told_errors
 from workbench.measurement import Phase
 from workbench.page import Content, chart, render, table, tag
 from workbench.recordings import Recording, load_recordings

@@ -28,7 +28,7 @@ from workbench.measurement import Measurement
 from workbench.models import build_model
 from workbench.recordings import FOLDER, Recording, file_name, recorded
 from workbench.sealed import shortened, versions
-from workbench.sweep import BATCH_SIZES, Contestant, DropOut, sweep
+from workbench.sweeps import BATCH_SIZES, Contestant, DropOut, sweep
 from workbench.training_step import TrainingStep
 
 REFERENCE = FOLDER / "reference"

@@ -30,7 +30,7 @@ from workbench.parity import Parity
 from workbench.report import ParityRow, RunSummary, StepTime, write_report
 from workbench.runs import Run
 from workbench.sealed import versions
-from workbench.sweep import sweep
+from workbench.sweeps import sweep
 from workbench.training import Record, history, train
 from workbench.units import format_bytes
 

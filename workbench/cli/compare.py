@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.comparison import Metric
     from workbench.measurement import Phase
     from workbench.recordings import Recording
-    from workbench.sweep import DropOut
+    from workbench.sweeps import DropOut
 
 PAGE = Path("runs/devices.html")
 MANY = 2**20
@@ -38,7 +38,7 @@ def record(
     """Measure this machine on the reference network, and write its figures beside those of other devices."""
     from workbench.recorder import record_machine
     from workbench.recordings import read_recording, writable_folder, write_recording
-    from workbench.sweep import BATCH_SIZES
+    from workbench.sweeps import BATCH_SIZES
 
     known = read_recording(card).card if card else None
     folder = out.parent if out else writable_folder()
@@ -85,9 +85,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Set recorded and modelled devices side by side: a table, what it says in words, and a page with charts."""
+    from workbench.all_devices import known_devices, told_errors
     from workbench.comparison import METRICS
     from workbench.comparison_page import write_comparison_page
-    from workbench.known_devices import known_devices, told_errors
     from workbench.models import ZOO
     from workbench.recordings import load_recordings
 

@@ -19,7 +19,7 @@ from workbench.hyperparameters import HyperParameters
 from workbench.inference import Predictor
 from workbench.models import ZOO, Normalise, build_model
 from workbench.optimization import make_optimizer
-from workbench.sweep import DropOut, sweep
+from workbench.sweeps import DropOut, sweep
 from workbench.training_step import TrainingStep
 
 

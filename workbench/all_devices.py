@@ -11,7 +11,7 @@ from workbench.errors import WorkbenchError
 from workbench.measurement import Measurement, Phase
 from workbench.recordings import Recording, load_recordings
 from workbench.roofline import ModelError, model_error, modelled
-from workbench.sweep import BATCH_SIZES
+from workbench.sweeps import BATCH_SIZES
 
 
 def known_devices(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from workbench.atomic import whole_file, write_bytes, write_text
+from workbench.atomic import check_writable, whole_file, write_bytes, write_text
 from workbench.errors import WorkbenchError
 
 
@@ -31,6 +31,36 @@ def test_an_error_half_way_leaves_the_old_content(tmp_path):
         fail_half_way()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_is_no_ordinary_file_is_left_as_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to_pipe").symlink_to("pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "to_pipe", "folder"):
+        with pytest.raises(WorkbenchError, match=f"Cannot write .*{name}: it is there already and no ordinary file"):
+            write_text(tmp_path / name, "text")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["folder", "pipe", "to_pipe"]
+
+
+def test_what_a_link_points_to_is_written(tmp_path):
+    (tmp_path / "real").mkdir()
+    write_text(tmp_path / "real" / "file", "old")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "file")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "file").read_text() == "new"
+
+
+def test_asking_whether_a_file_can_be_written_writes_none(tmp_path):
+    check_writable(tmp_path / "file")
+    assert os.listdir(tmp_path) == []
+    write_text(tmp_path / "file", "old")
+    check_writable(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "old"
+    with pytest.raises(WorkbenchError, match="Cannot write"):
+        check_writable(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):

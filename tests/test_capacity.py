@@ -5,7 +5,7 @@ import lz4.frame
 import numpy as np
 import pytest
 
-from workbench.capacity import data_bytes, fits
+from workbench.capacity import data_bytes, fits, largest_batch
 from workbench.cost import cost_of
 from workbench.device_card import DeviceCard
 from workbench.errors import WorkbenchError
@@ -106,3 +106,17 @@ def test_what_is_wrong_is_a_sentence():
         fits(PI, COST, precision="int4")
     with pytest.raises(WorkbenchError, match="watts = -1"):
         fits(PI, COST, watts=-1)
+
+
+@pytest.mark.parametrize("card", [M7, PI, JETSON], ids=lambda card: card.name)
+def test_the_largest_batch_is_the_last_that_fits(card):
+    most = largest_batch(card, COST, phase="training")
+    for size, expected in ((most, True), (most + 1, False)):
+        if size:
+            assert fits(card, cost_of(HyperParameters(batch_size=size), pictures=10**9))[1].fits is expected
+    answers = largest_batch(card, COST)
+    factor = 4 if card.is_microcontroller else 1
+    weights = 0 if card.flash_bytes else COST.weight_bytes
+    assert answers * COST.working_bytes // factor <= card.memory_bytes - weights
+    assert (answers + 1) * COST.working_bytes // factor > card.memory_bytes - weights
+    assert largest_batch(M7, cost_of(HyperParameters(width=6))) == 0  # its weights do not fit into the flash

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from PIL import Image
 
 from workbench.bundle import read_bundle
 from workbench.cli import main
+from workbench.devices import find_device
 from workbench.hyperparameters import HyperParameters
+from workbench.recordings import file_name, read_recording
 
 COMMANDS = [
     "doctor",
@@ -289,7 +292,7 @@ def test_a_closed_stdout_is_no_error():
         (["compare", "--phase", "sleep"], "--phase sleep: choose inference, training"),
         (["compare", "--model", "vgg"], "--model vgg: choose"),
         (["compare", "--metric", "beauty"], "--metric beauty: choose latency"),
-        (["compare", "--batch-size", "3"], "Nothing was measured at batch size 3"),
+        (["compare", "--batch-size", "70000"], "'--batch-size'"),
         (["compare", "--folder", "missing"], "no recorded devices at missing"),
         (["record", "--device", "tpu"], "no device 'tpu'"),
         (["record", "--out", "missing/here.json"], "name a file in a folder that exists"),
@@ -334,6 +337,55 @@ def test_this_machine_is_recorded_and_compared(workbench, tmp_path, monkeypatch)
     assert {row["batch_size"] for row in answer["measurements"]} == {1, 64}
     assert answer["sentences"]
     assert (tmp_path / "page.html").is_file()
+
+
+def test_a_recording_that_is_stopped_keeps_what_was_measured(tmp_path):
+    run = process("record", "--out", str(tmp_path / "here.json"), "--device", "cpu", "--seconds", "0.05")
+    unfinished = tmp_path / "here-unfinished.json"
+    for _ in range(600):
+        if unfinished.exists() or run.poll() is not None:
+            break
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert f"Stopped. What was measured so far is in {unfinished}" in said
+    assert [path.name for path in tmp_path.iterdir()] == [unfinished.name]
+    assert read_recording(unfinished).measurements
+
+
+def test_nothing_recorded_before_is_replaced_unasked(workbench, monkeypatch, tmp_path):
+    monkeypatch.setattr("workbench.recordings.FOLDER", tmp_path)
+    there = tmp_path / f"{file_name(find_device('cpu').description)}.json"
+    there.write_text("{}")
+    code, _, told = workbench("record", "--device", "cpu")
+    assert (code, there.read_text()) == (2, "{}")
+    assert "is there already" in told
+    code, _, told = workbench("record", "--device", "cpu", "--out", "/dev/null")
+    assert code == 2
+    assert "no ordinary file" in told
+
+
+def test_devices_are_compared_whatever_was_measured(workbench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    board = Path(__file__).parent.parent / "datasets" / "devices" / "raspberry-pi-5.json"
+    for number in range(15):
+        values = json.loads(board.read_text(encoding="utf-8"))
+        values["card"]["name"] = f"Board {number}"
+        (tmp_path / "mine" / f"{number}.json").write_text(json.dumps(values))
+    (tmp_path / "mine" / "\x1b[31mred.json").write_text("{")
+    code, printed, told = workbench("compare", "--folder", "mine", "--batch-size", "3")
+    assert (code, told) == (0, "")
+    assert printed.count("Board 14") >= 1
+    assert "\x1b" not in printed
+    page = (tmp_path / "runs" / "devices.html").read_text(encoding="utf-8")
+    assert "The best 12; 3 more are in the tables." in page
+    (tmp_path / "file").write_text("")
+    code, printed, told = workbench("compare", "--folder", "mine", "--page", "file/page.html")
+    assert code == 2
+    assert "Cannot write file/page.html" in told
+    assert "Board 14" in printed
 
 
 def test_devices_and_doctor_describe_this_machine(workbench):

@@ -53,7 +53,55 @@ def test_the_lead_changes_where_it_does_and_only_by_more_than_a_draw():
     assert (change.batch_size, change.before, change.after) == (16, "CPU", "GPU")
     level = Comparison([row("A", 1, 1.0), row("B", 1, 1.2), row("A", 2, 2.0), row("B", 2, 1.95)])
     assert level.crossovers() == []
-    assert "is ahead at every batch size" in " ".join(level.sentences(1))
+    assert "A is ahead or level at every batch size compared, from 1 to 2." in level.sentences(1)
+    clear = Comparison([row("A", 1, 1.0), row("B", 1, 1.2), row("A", 2, 2.0), row("B", 2, 2.2)])
+    assert "A is ahead at every batch size compared, from 1 to 2." in clear.sentences(1)
+
+
+def test_a_lead_for_want_of_a_rival_is_told_as_such():
+    gone = Comparison([row("A", size, 1.0) for size in (1, 2)] + [row("B", size, 2.0) for size in (1, 2, 4)]
+                      + [row("C", size, 3.0) for size in (1, 2, 4)])  # fmt: skip
+    (change,) = gone.crossovers()
+    assert (change.batch_size, change.before, change.after, change.met) == (4, "A", "B", False)
+    assert "From batch 4 on, B leads among those that have a figure there." in gone.sentences(1)
+    late = Comparison([row("A", size, 2.0) for size in (1, 4)] + [row("B", size, 3.0) for size in (1, 4)]
+                      + [row("C", 4, 1.0)])  # fmt: skip
+    assert [each.met for each in late.crossovers()] == [False]
+    # One size in common is no comparison over sizes, and a board that cannot take large batches hides nothing.
+    assert Comparison([row("A", 1, 1.0), row("B", 1, 2.0), row("A", 2, 9.0)]).lead_facts() == []
+    small = cpu_and_gpu() + Comparison([row("Board", 1, 1.0)])
+    assert [(each.batch_size, each.after, each.met) for each in small.crossovers()] == [(16, "GPU", True)]
+
+
+def test_an_upper_bound_bears_no_ratio_and_no_lead():
+    def board(name: str, size: int, joules: float) -> Measurement:
+        return row(name, size, 0.01, origin="modelled", source="modelled from its data sheet", energy_joules=joules)
+
+    found = Comparison([board(name, size, joules) for size in (1, 2) for name, joules in (("A", 1e-3), ("B", 3e-3))])
+    first, last = (sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in found.sentences(1, "energy"))
+    assert first == (
+        "One picture at a time, A answers with at most 1.00 mJ a picture (modelled); B: at most 3.00 mJ (modelled)."
+    )
+    assert last == TEMPLATES["modelled"]
+
+
+def test_memory_too_little_to_measure_is_said_so():
+    found = Comparison([row("A", 1, 1.0, memory_bytes=0), row("B", 1, 1.0, memory_bytes=1000)])
+    assert found.sentences(1, "memory")[0].replace("\N{NO-BREAK SPACE}", " ") == (
+        "One picture at a time, A answers in too little working memory to measure (measured here, now); B: 1.00 kB "
+        "(measured here, now)."
+    )
+    assert found.rows(1, "memory")[0].text == "too little to measure"
+
+
+def test_fewer_than_one_picture_a_second_is_no_zero():
+    assert " 0.4 " in Comparison([row("A", 1, 2.5)]).table(1)
+
+
+def test_the_table_repeats_no_setting_that_the_names_say():
+    two = Comparison([row("A", 1, 1), row("A", 1, 1, threads=2), row("A", 1, 1, engine="eager")])
+    assert two.table(1).count("onnx fp32") == 2
+    assert "with" in cpu_and_gpu().table(1)
 
 
 def test_the_sentences_say_value_ratio_origin_and_crossover():
@@ -62,7 +110,7 @@ def test_the_sentences_say_value_ratio_origin_and_crossover():
         "One picture at a time, CPU answers in 100 µs (measured here, now), 10× as fast as GPU (1.00 ms, recorded "
         "2026-01-02)."
     )
-    assert second == "From batch 16 on GPU is ahead of CPU."
+    assert second == "From batch 16 on, GPU leads; before that, CPU."
     training = Comparison(replace(m, phase="training") for m in cpu_and_gpu().measurements)
     assert training.sentences(64)[0].startswith("64 pictures at once, GPU takes a training step in 1.00")
 
@@ -94,6 +142,8 @@ def test_names_hold_only_what_tells_apart():
     assert names(row("A", 1, 1)) == {"A"}
     two = names(row("A", 1, 1), row("A", 1, 1, origin="recorded", source="recorded 2026-01-02"), row("B", 1, 1))
     assert two == {"A, measured", "A, recorded", "B"}
+    assert names(row("A", 1, 1), row("A", 1, 1, origin="recorded")) == {"A, measured", "A, recorded"}
+    assert len(names(row("A", 1, 1), row("A", 1, 1, threads=2), row("A, 1 thread", 1, 1), row("B", 1, 1))) == 4
 
 
 def test_the_last_of_equal_measurements_counts():
@@ -106,12 +156,18 @@ def test_one_subject_is_left_of_each_device():
     best = found.best_of_each()
     assert {(m.device, m.engine) for m in best.measurements} == {("CPU", "eager"), ("GPU", "eager")}
     assert len(best.measurements) == 8
+    # Who was measured at one size alone does not stand for a device that was measured at four.
+    assert (found + Comparison([row("CPU", 1, 1e-9, engine="compiled")])).best_of_each() == best
+    lean = found + [row("CPU", size, 1.0 * size, engine="lean", memory_bytes=1) for size in (1, 4, 16, 64)]
+    assert {m.engine for m in lean.best_of_each("memory").measurements if m.device == "CPU"} == {"lean"}
 
 
 def test_select_takes_one_or_several_values():
     found = cpu_and_gpu()
     assert found.select(batch_size=(1, 4), device="CPU").batch_sizes == (1, 4)
     assert found.select(origin="modelled").measurements == ()
+    assert found.select(batch_size={1, 4}) == found.select(batch_size=range(1, 5))
+    assert {m.device for m in (found + Comparison([row("Board", 1, 1.0)])).best(2).measurements} == {"CPU", "GPU"}
     with pytest.raises(WorkbenchError, match="no field 'colour'"):
         found.select(colour="red")
 

@@ -36,7 +36,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return comparison_html()
+    return comparison_html(recordings=load_recordings())
 
 
 def test_it_names_every_device_with_the_origin_of_its_figures(page: str):
@@ -71,7 +71,8 @@ def test_a_broken_file_is_told_on_the_page(tmp_path: Path):
     (tmp_path / "board.json").write_text(json.dumps(source.to_mapping()))
     (tmp_path / "broken.json").write_text("{")
     skipped: list[str] = []
-    write_comparison_page(tmp_path / "page.html", folder=tmp_path, skipped=skipped)
+    recordings = load_recordings(tmp_path, skipped=skipped)
+    write_comparison_page(tmp_path / "page.html", recordings=recordings, notes=skipped)
     said = Reader((tmp_path / "page.html").read_text(encoding="utf-8")).said()
     assert "Left out" in said
     assert "broken.json" in said
@@ -81,5 +82,5 @@ def test_a_broken_file_is_told_on_the_page(tmp_path: Path):
 
 def test_without_a_device_there_is_no_page(tmp_path: Path):
     with pytest.raises(WorkbenchError, match="no device to compare"):
-        write_comparison_page(tmp_path / "page.html", folder=tmp_path)
+        write_comparison_page(tmp_path / "page.html", recordings=())
     assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -155,14 +156,34 @@ def test_what_has_no_meter_says_so_instead_of_a_number():
     assert (reading.energy_joules, reading.meter) == (None, "not measurable here")
 
 
+def test_calls_that_become_slow_do_not_hold_it_up():
+    calls = []
+
+    def tiring() -> None:
+        calls.append(1)
+        time.sleep(0.05 if len(calls) > 10 else 0)
+
+    begun = time.perf_counter()
+    assert measure(tiring, seconds=0.05).latency.count < 50
+    assert time.perf_counter() - begun < 10  # a block of 20 ms, sized by the quick calls, would have taken minutes
+
+
+def numbers() -> Iterator[int]:
+    yield 1
+
+
 def test_what_a_call_raises_comes_through_and_what_is_no_call_is_a_sentence():
     with pytest.raises(ZeroDivisionError):
         measure(lambda: 1 / 0, seconds=0.01)
     with pytest.raises(WorkbenchError, match=r"x = 3 cannot be called"):
         measure({"x": 3}, seconds=0.01)  # type: ignore[dict-item]
-    for wrong in (0, -1, float("nan"), float("inf")):
+    with pytest.raises(WorkbenchError, match="only hands back work"):
+        measure(numbers, seconds=0.01)
+    with pytest.raises(WorkbenchError, match="no device is given for b"):
+        measure({"a": int, "b": int}, seconds=0.01, device={"a": "cpu"})
+    for wrong in (0, -1, float("nan"), float("inf"), "1"):
         with pytest.raises(WorkbenchError, match="seconds"):
-            measure(lambda: None, seconds=wrong)
+            measure(lambda: None, seconds=wrong)  # type: ignore[arg-type]
     with pytest.raises(WorkbenchError, match="no device 'tpu'"):
         measure(lambda: None, seconds=0.01, device="tpu")
 

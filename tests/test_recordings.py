@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,58 @@ def test_the_recording_joins_the_others(recording: Recording, tmp_path: Path):
         load_recordings(tmp_path)
     with pytest.raises(WorkbenchError, match="no recorded devices at"):
         load_recordings(tmp_path / "nowhere")
+
+
+def test_devices_are_called_as_their_cards_say_and_told_apart(recording: Recording, tmp_path: Path):
+    assert {m.device for m in recording.measurements} == {recording.card.name}
+    values = recording.to_mapping()
+    for m in values["measurements"]:
+        m["device"] = "somebody's laptop"
+    (tmp_path / "one.json").write_text(json.dumps(values))
+    assert {m.device for m in read_recording(tmp_path / "one.json").measurements} == {recording.card.name}
+    write_recording(tmp_path / "two.json", recording)
+    names = [f"{recording.card.name} ({stem})" for stem in ("one", "two")]
+    assert [each.card.name for each in load_recordings(tmp_path)] == names
+    found = known_devices(folder=tmp_path, batch_sizes=(1,))
+    assert {m.device for m in found.measurements} == set(names)
+    assert len(errors_of_the_model(load_recordings(tmp_path))) in (0, 2)
+
+
+def test_what_does_not_fit_is_not_modelled():
+    notes: list[str] = []
+    found = known_devices(phase="training", skipped=notes)
+    board = next(recording.card.name for recording in load_recordings() if recording.card.is_microcontroller)
+    assert board not in {m.device for m in found.measurements}
+    assert f"{board} has room for not a single picture in training of convnet (modelled)." in notes
+    assert board in {m.device for m in known_devices(skipped=notes).measurements}
+
+
+def test_a_card_of_another_device_is_refused_before_anything_is_measured(recording: Recording):
+    gpu = next(each.card for each in load_recordings() if each.card.is_gpu)
+    for card, sentence in (
+        (gpu, r"card is of a .*GPU"),
+        (replace(recording.card, cores=9999), "says cores = 9,999"),
+        (replace(recording.card, memory_bytes=2**30), "says memory_bytes"),
+    ):
+        with pytest.raises(WorkbenchError, match=sentence):
+            next(record_machine("cpu", card=card))
+    with pytest.raises(WorkbenchError, match="batch_sizes"):
+        next(record_machine("cpu", batch_sizes=(2**30,)))
+
+
+def test_measured_figures_are_not_written_as_if_recorded(recording: Recording, tmp_path: Path):
+    measured = replace(recording, measurements=(replace(recording.measurements[0], origin="measured"),))
+    with pytest.raises(WorkbenchError, match="holds recorded measurements"):
+        write_recording(tmp_path / "here.json", measured)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hostile_network_or_card_ends_in_no_traceback(recording: Recording):
+    odd = replace(recording.measurements[0], model="inception_v3", engine="eager")
+    card = next(each.card for each in load_recordings() if each.card.kind == "server CPU")
+    assert errors_of_the_model([replace(recording, card=card, measurements=(odd,))]) == {}
+    with pytest.raises(WorkbenchError, match="peak_flops"):
+        replace(card, peak_flops={"fp32": 5e-324})
 
 
 def test_the_model_is_judged_by_what_was_measured():

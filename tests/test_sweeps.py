@@ -150,6 +150,26 @@ def test_who_cannot_go_on_drops_out_with_a_reason_and_the_others_do(exported: Ex
         list(sweep([picky], data.test.pictures, batch_sizes=(4,), seconds=0.01))
 
 
+def test_who_fails_in_the_race_drops_out_and_the_rest_is_measured(exported: Exported):
+    class Tiring(nn.Module):
+        calls = 0
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            if self.calls > 4:
+                raise MemoryError
+            return pictures.mean(dim=(1, 2, 3))[:, None].expand(-1, 4)
+
+    data = exported.data
+    tiring = Predictor.from_model(Tiring(), data.preprocessing, data.labels, threads=1)
+    good = Predictor.from_bundle(exported.bundle, "onnx", threads=1)
+    dropped: list[DropOut] = []
+    found = list(sweep([tiring, good], data.test.pictures, batch_sizes=iter((1, 4)), seconds=0.01, dropped=dropped))
+    assert [(m.model, m.batch_size) for m in found] == [("convnet", 1), ("convnet", 4)]
+    assert [(each.contestant, each.batch_size, each.reason) for each in dropped] == [(tiring, 1, "MemoryError")]
+    assert list(sweep(tiring, data.test.pictures, batch_sizes=(1, 2), seconds=0.01, dropped=dropped)) == []
+
+
 def test_what_cannot_be_measured_with_is_a_sentence(exported: Exported):
     data = exported.data
     good = Predictor.from_bundle(exported.bundle, "onnx", threads=1)
@@ -158,8 +178,11 @@ def test_what_cannot_be_measured_with_is_a_sentence(exported: Exported):
         (([good], data.test.pictures.float()), {}, "uint8"),
         (([good], "cats"), {}, "not str"),
         (([good], data.test.pictures[:0]), {}, "at least one"),
-        (([], data.test.pictures), {}, "at least one contestant"),
+        (([], data.test.pictures), {}, "needs a contestant"),
+        ((["onnx"], data.test.pictures), {}, "takes Predictors and TrainingSteps, not 'onnx'"),
         (([good], data.test.pictures), {"batch_sizes": (0,)}, "batch sizes"),
+        (([good], data.test.pictures), {"batch_sizes": (2**30,)}, "batch sizes from 1 to 65,536"),
+        (([step], data.test.pictures, ["cat"]), {}, "Labels must be whole numbers"),
         (([good], data.test.pictures), {"batch_sizes": ()}, "batch sizes"),
         (([step], data.test.pictures), {}, "learns from labels"),
         (([step], data.test.pictures, data.test.labels[:3]), {}, "need 300 labels"),

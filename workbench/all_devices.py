@@ -6,8 +6,11 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from workbench.capacity import largest_batch
 from workbench.comparison import Comparison
+from workbench.cost import cost_of
 from workbench.errors import WorkbenchError
+from workbench.hyperparameters import HyperParameters
 from workbench.measurement import Measurement, Phase
 from workbench.recordings import Recording, load_recordings
 from workbench.roofline import ModelError, model_error, modelled
@@ -25,11 +28,28 @@ def known_devices(
     """Every device file of `folder` (by default datasets/devices) at these batch sizes.
 
     A device with measurements of this phase and model gives them, recorded; one with a card alone is modelled, for
-    32×32 colour pictures of ten kinds, unless its card does not tell enough. skipped: takes a sentence for each that
-    could not be used. Raises WorkbenchError for a folder that is not there, and without `skipped` for a broken file.
+    32×32 colour pictures of ten kinds, at the batch sizes that its memory has room for, unless its card does not tell
+    enough. skipped: takes a sentence for each that could not be used. Raises WorkbenchError for a folder that is not
+    there, and without `skipped` for a broken file.
     """
+    recordings = load_recordings(folder, skipped=skipped)
+    return compared(recordings, phase=phase, model=model, batch_sizes=batch_sizes, skipped=skipped)
+
+
+def compared(
+    recordings: Sequence[Recording],
+    *,
+    phase: Phase,
+    model: str,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    skipped: list[str] | None = None,
+) -> Comparison:
+    """As `known_devices`, of these recordings."""
     found: list[Measurement] = []
-    for recording in load_recordings(folder, skipped=skipped):
+    notes: list[str] = []
+    cost = cost_of(HyperParameters(model=model))
+    for recording in recordings:
+        card = recording.card
         if recording.measurements:
             found += [
                 m
@@ -37,11 +57,17 @@ def known_devices(
                 if m.phase == phase and m.model == model and m.batch_size in batch_sizes
             ]
             continue
+        most = largest_batch(card, cost, phase=phase)
+        sizes = [size for size in batch_sizes if size <= most]
+        if len(sizes) < len(batch_sizes):
+            room = f"batches of up to {most:,}" if most else "not a single picture"
+            notes.append(f"{card.name} has room for {room} in {phase} of {model} (modelled).")
         try:
-            found += modelled(recording.card, model, phase=phase, batch_sizes=batch_sizes)
+            found += modelled(card, model, phase=phase, batch_sizes=sizes)
         except WorkbenchError as error:
-            if skipped is not None:
-                skipped.append(str(error))
+            notes.append(str(error))
+    if skipped is not None:
+        skipped += notes
     return Comparison(found)
 
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
@@ -21,9 +21,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on a clean exit its bytes are on the disk and it becomes `path`.
 
     Whatever happens in between (an exception, a kill, a full disk), `path` holds either its old bytes or all of the
-    new ones. Parent folders are made. Raises WorkbenchError where the folder cannot be written.
+    new ones. Where it is a link, the file that it points to is written. Parent folders are made. Raises WorkbenchError
+    where the folder cannot be written, and where `path` is no ordinary file.
     """
-    path = Path(path)
+    told, path = path, Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise WorkbenchError(f"Cannot write {told}: it is there already and no ordinary file. Choose another name.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -93,6 +96,16 @@ def _remove_leftovers(path: Path) -> None:
                 leftover.unlink()
         except OSError:
             continue  # another process was quicker
+
+
+def check_writable(path: Path) -> None:
+    """Raise WorkbenchError where `path` could not be written: before the work whose result it is to hold."""
+    with suppress(_OnlyAsked), whole_file(path):
+        raise _OnlyAsked
+
+
+class _OnlyAsked(Exception):
+    """Leaves `whole_file` before anything is renamed."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:

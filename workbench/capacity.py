@@ -15,6 +15,7 @@ import numpy as np
 from workbench.cost import Cost
 from workbench.device_card import DeviceCard
 from workbench.errors import WorkbenchError
+from workbench.measurement import Phase
 from workbench.units import format_bytes
 
 Limit = Literal["memory", "flash", "power"]
@@ -64,7 +65,7 @@ def fits(
     precision = precision or ("int8" if card.is_microcontroller else "fp32")
     if precision not in _BYTES_PER_VALUE:
         raise WorkbenchError(f"precision = {precision!r}: must be one of {', '.join(_BYTES_PER_VALUE)}.")
-    if watts is not None and not watts > 0:
+    if watts is not None and (type(watts) not in (int, float) or not watts > 0):
         raise WorkbenchError(f"watts = {watts!r}: must be a number above 0.")
     per_value = _BYTES_PER_VALUE[precision]
     weights, working = cost.weight_bytes * per_value // 4, cost.working_bytes * per_value // 4
@@ -80,9 +81,24 @@ def fits(
         _fit(card, "training", training, set(), watts),
     ]
     for way, size in (data or {}).items():
+        if type(size) is not int or size < 0:
+            raise WorkbenchError(f"data ({way}) = {size!r}: must be a whole number of bytes, as data_bytes gives them.")
         kept = {**training, f"data ({way})": size}
         found.append(_fit(card, f"training with the data kept ({way})", kept, set(), watts))
     return tuple(found)
+
+
+def largest_batch(card: DeviceCard, cost: Cost, *, phase: Phase = "inference") -> int:
+    """Pictures at once for which the device's memory suffices, counted as in `fits`; 0: not even one fits."""
+    if phase == "training":
+        kept = cost.weight_bytes + cost.gradient_bytes + cost.optimizer_bytes
+        return max(0, (card.memory_bytes - kept) * cost.batch_size // max(cost.activation_bytes, 1))
+    weights, working = (
+        size // (4 if card.is_microcontroller else 1) for size in (cost.weight_bytes, cost.working_bytes)
+    )
+    if card.flash_bytes is not None:
+        return card.memory_bytes // working if weights <= card.flash_bytes else 0
+    return max(0, (card.memory_bytes - weights) // working)
 
 
 def data_bytes(data: Any) -> dict[str, int]:
@@ -144,7 +160,12 @@ def _sentence(
         text += f", but the device may draw {card.watts:g} W where {watts:g} W can be had"
     elif breaks is not None:
         size, limit = memories[fullest]
-        text += f", {size / limit:,.1f} times what is there"
+        text += f", {_times(size / limit)} what is there"
     elif watts is not None:
         text += f", and {card.watts:g} of {watts:g} W" if card.watts is not None else "; what it draws is not known"
     return text + " (modelled)."
+
+
+def _times(ratio: float) -> str:
+    """More than once: "1.0 times" would say that it fits."""
+    return f"{ratio:,.1f} times" if ratio >= 1.05 else "just more than"

@@ -6,17 +6,17 @@ The sentences are templates filled with facts, so that a page without Python can
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.measurement import Measurement
+from workbench.metrics import METRICS, Metric, Quantity, told_origin
 from workbench.sealed import shortened
-from workbench.units import format_bytes, format_energy, format_ratio, format_seconds
-
-Metric = Literal["latency", "throughput", "energy", "memory"]
+from workbench.units import format_rate, format_ratio
 
 # Two medians closer than this on a machine that does other things too are a draw: they lead by turns.
 DRAW = 1.05
@@ -26,10 +26,14 @@ TEMPLATES = {
     "throughput": "{batch}, {best} {does} at {value} ({origin}){lead}.",
     "energy": "{batch}, {best} {does} with {value} a picture ({origin}){lead}.",
     "memory": "{batch}, {best} {does} in {value} of working memory ({origin}){lead}.",
+    "memory of nothing": "{batch}, {best} {does} in too little working memory to measure ({origin}){lead}.",
     "lead": ", {ratio} {better} {second} ({second_value}, {second_origin})",
     "draw": "; {second} is level with it ({second_value}, {second_origin})",
-    "crossover": "From batch {batch_size} on {after} is ahead of {before}.",
-    "no crossover": "{best} is ahead at every batch size from {first} to {last}.",
+    "beside": "; {second}: {second_value} ({second_origin})",
+    "crossover": "From batch {batch_size} on, {after} leads; before that, {before}.",
+    "succession": "From batch {batch_size} on, {after} leads among those that have a figure there.",
+    "no crossover": "{best} is ahead at every batch size compared, from {first} to {last}.",
+    "level": "{best} is ahead or level at every batch size compared, from {first} to {last}.",
     "modelled": "Modelled figures are computed from data sheets; nobody measured them.",
     "not measurable": "Not measurable here: {names}.",
 }
@@ -50,7 +54,7 @@ class Subject:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One subject at one batch size. value: in the metric's unit (seconds, pictures/s, joules a picture, bytes), None
-    where it is not measurable; text: the same with its unit; spread: how far the slowest tenth lies above."""
+    where it is not measurable; text: the same as `Quantity.told`; spread: how far the slowest tenth lies above."""
 
     name: str
     value: float | None
@@ -61,40 +65,15 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Crossover:
-    """From `batch_size` on, `after` is ahead of `before`, which led at the batch size measured before it."""
+    """From `batch_size` on `after` leads; `before` did at the batch size compared before it.
+
+    met: whether both have a figure at both of these sizes. If not, the lead may have changed for want of a rival.
+    """
 
     batch_size: int
     before: str
     after: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Metric:
-    title: str
-    value: Callable[[Measurement], float | None]
-    text: Callable[[float], str]
-    higher_wins: bool = False
-
-
-METRICS: dict[str, _Metric] = {
-    "latency": _Metric(title="time of a batch (median)", value=lambda m: m.latency.p50, text=format_seconds),
-    "throughput": _Metric(
-        title="pictures a second",
-        value=lambda m: m.pictures_per_second,
-        text=lambda value: f"{value:,.0f} pictures/s" if value >= 9.95 else f"{value:.2g} pictures/s",
-        higher_wins=True,
-    ),
-    "energy": _Metric(
-        title="energy of a picture",
-        value=lambda m: None if m.energy_joules is None else m.energy_joules / m.batch_size,
-        text=format_energy,
-    ),
-    "memory": _Metric(
-        title="working memory of a batch",
-        value=lambda m: None if m.memory_bytes is None else float(m.memory_bytes),
-        text=format_bytes,
-    ),
-}
+    met: bool
 
 
 @dataclass(frozen=True)
@@ -124,25 +103,35 @@ class Comparison:
             if name not in Measurement.__dataclass_fields__:
                 known = ", ".join(Measurement.__dataclass_fields__)
                 raise WorkbenchError(f"A measurement has no field {name!r}: choose from {known}.")
-        choices = {name: value if isinstance(value, (tuple, list)) else (value,) for name, value in wanted.items()}
+        several = (tuple, list, set, frozenset, range)
+        choices = {name: value if isinstance(value, several) else (value,) for name, value in wanted.items()}
         return Comparison(
             m for m in self.measurements if all(getattr(m, name) in values for name, values in choices.items())
         )
 
-    def best_of_each(self) -> Comparison:
-        """One subject for each device and origin: the quickest over the batch sizes it was measured at, on average.
+    def best_of_each(self, metric: Metric = "latency") -> Comparison:
+        """One subject for each device and origin: the best by `metric` on average, of those measured at most sizes.
 
         Raises WorkbenchError where phases or models are mixed.
         """
-        self._one_question("latency")
+        how = self._one_question(metric)
         grouped: dict[tuple[str, str], dict[Subject, list[Measurement]]] = {}
         for m in self.measurements:
             grouped.setdefault((m.device, m.origin), {}).setdefault(_subject(m), []).append(m)
         chosen: list[Measurement] = []
         for subjects in grouped.values():
-            shared = set.intersection(*({m.batch_size for m in found} for found in subjects.values()))
-            chosen += min(subjects.values(), key=lambda found: _slowness(found, shared))
+            figures = {subject: _figures(found, how) for subject, found in subjects.items()}
+            most = max(map(len, figures.values()))
+            able = {subject: found for subject, found in figures.items() if len(found) == most}
+            shared = set.intersection(*map(set, able.values()))
+            chosen += subjects[min(able, key=lambda subject: _badness(able[subject], shared, how))]
         return Comparison(chosen)
+
+    def best(self, count: int, metric: Metric = "latency") -> Comparison:
+        """The `count` best subjects at the smallest batch size, where a chart cannot tell more of them apart."""
+        ranked = {row.name: None for size in self.batch_sizes for row in self.rows(size, metric)}
+        kept = set(list(ranked)[:count])
+        return Comparison(m for m in self.measurements if self.name_of(m) in kept)
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -164,18 +153,22 @@ class Comparison:
         """What is compared, and what each is called: only what tells them apart."""
         found = list(dict.fromkeys(_subject(m) for m in self.measurements))
         devices = {subject.device for subject in found}
-        names = {}
+        names: dict[Subject, str] = {}
         for subject in found:
             others = [other for other in found if other.device == subject.device]
-            told = [subject.device] if len(devices) > 1 or len(others) == 1 else []
+            told = []
             if len({(other.engine, other.precision) for other in others}) > 1:
                 told.append(_with(subject.engine, subject.precision))
             if len({other.threads for other in others}) > 1:
                 told.append(_threads(subject.threads))
+            if len(devices) > 1 or not told:
+                told.insert(0, subject.device)
             if len({other.origin for other in others}) > 1:
                 told.append(subject.origin)
             names[subject] = ", ".join(told)
-        return names
+        # A device may be called what another is with its engine.
+        used = Counter(names.values())
+        return {subject: name if used[name] == 1 else _full_name(subject) for subject, name in names.items()}
 
     def name_of(self, measurement: Measurement) -> str:
         """What the subject of one of these measurements is called here."""
@@ -191,42 +184,71 @@ class Comparison:
         here = [m for m in self.measurements if m.batch_size == batch_size]
         if not here:
             known = ", ".join(map(str, self.batch_sizes)) or "none"
-            raise WorkbenchError(f"Nothing was measured at batch size {batch_size}: there is {known}.")
+            raise WorkbenchError(f"Nothing was measured at batch size {shortened(repr(batch_size))}: there is {known}.")
         rows = [_row(self.name_of(m), m, how) for m in here]
         sign = -1.0 if how.higher_wins else 1.0
         return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0.0)))
 
     def crossovers(self, metric: Metric = "latency") -> list[Crossover]:
-        """The batch sizes at which another subject takes the lead, by more than a draw (DRAW)."""
+        """The batch sizes at which another subject takes the lead, by more than a draw (DRAW).
+
+        Sizes at which fewer than two have a figure are passed over.
+        """
         found: list[Crossover] = []
+        before: dict[str, Row] = {}
         leader: str | None = None
-        for size in self.batch_sizes:
-            ranked = [row for row in self.rows(size, metric) if row.value is not None]
-            if not ranked:
-                continue
-            best = ranked[0]
-            was = next((row for row in ranked if row.name == leader), None)
-            if was is None or _ratio(best, was) > DRAW:
-                if was is not None and leader is not None:
-                    found.append(Crossover(batch_size=size, before=leader, after=best.name))
+        for _, ranked in self._contests(metric):
+            here, best = {row.name: row for row in ranked}, ranked[0]
+            if leader is None:
                 leader = best.name
+            elif leader not in here or _ratio(best, here[leader]) > DRAW:
+                met = leader in here and best.name in before
+                size = best.measurement.batch_size
+                found.append(Crossover(batch_size=size, before=leader, after=best.name, met=met))
+                leader = best.name
+            before = here
         return found
+
+    def _contests(self, metric: Metric) -> list[tuple[int, list[Row]]]:
+        """The batch sizes at which two or more have a figure, with these, the best first."""
+        ranked = {size: [row for row in self.rows(size, metric) if row.value is not None] for size in self.batch_sizes}
+        return [(size, rows) for size, rows in ranked.items() if len(rows) > 1]
 
     def facts(self, batch_size: int, metric: Metric = "latency") -> list[tuple[str, dict[str, str]]]:
         """What there is to say at one batch size: the name of a template and what fills it, for each sentence."""
-        rows = self.rows(batch_size, metric)
+        rows, how = self.rows(batch_size, metric), METRICS[metric]
         known = [row for row in rows if row.value is not None]
         said: list[tuple[str, dict[str, str]]] = []
         if known:
-            said.append((metric, self._first_fact(known, batch_size, metric)))
-            if len(known) > 1 and len(self.batch_sizes) > 1:
-                said += self._crossover_facts(metric)
+            name = "memory of nothing" if known[0].value == 0 else metric
+            said.append((name, self._first_fact(known, batch_size, metric)))
+            if len(known) > 1 and not any(how.bounds(row.measurement) for row in known):
+                said += self.lead_facts(metric)
         if len(known) < len(rows):
             missing = ", ".join(row.name for row in rows if row.value is None)
-            said.append(("not measurable", {"names": f"{METRICS[metric].title} of {missing}"}))
+            said.append(("not measurable", {"names": f"{how.title} of {missing}"}))
         if any(row.measurement.origin == "modelled" for row in known):
             said.append(("modelled", {}))
         return said
+
+    def lead_facts(self, metric: Metric = "latency") -> list[tuple[str, dict[str, str]]]:
+        """Who leads over the batch sizes, as in `facts`; nothing where fewer than two sizes can be compared."""
+        contests = self._contests(metric)
+        if len(contests) < 2:
+            return []
+        found = self.crossovers(metric)
+        if found:
+            return [
+                (
+                    "crossover" if each.met else "succession",
+                    {"batch_size": f"{each.batch_size:,}", "after": each.after, "before": each.before},
+                )
+                for each in found
+            ]
+        best = contests[0][1][0].name
+        alone = all(best == rows[0].name and _ratio(rows[0], rows[1]) > DRAW for _, rows in contests)
+        facts = {"best": best, "first": f"{contests[0][0]:,}", "last": f"{contests[-1][0]:,}"}
+        return [("no crossover" if alone else "level", facts)]
 
     def sentences(self, batch_size: int, metric: Metric = "latency") -> list[str]:
         """What the figures say at one batch size, and where the lead changes; each figure with its origin."""
@@ -234,20 +256,22 @@ class Comparison:
 
     def table(self, batch_size: int, metric: Metric = "latency") -> str:
         """The rows as text in columns, the best first, each with its spread, throughput and origin."""
-        head = ("", METRICS[metric].title, "90 % within", "pictures/s", "with", "origin")
-        lines = [head]
-        for row in self.rows(batch_size, metric):
-            found = row.measurement
-            speed, setting = f"{found.pictures_per_second:,.0f}", _with(found.engine, found.precision)
-            if found.kind == "cpu":
-                setting += f", {_threads(found.threads)}"
-            lines.append((row.name, row.text, row.spread, speed, setting, told_origin(found)))
-        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        rows = self.rows(batch_size, metric)
+        settings = [_setting(row.measurement) for row in rows]
+        # Where the names say it already, it is not said again.
+        named = all(setting in row.name for setting, row in zip(settings, rows, strict=True))
+        lines = [("", METRICS[metric].title, "90 % within", "pictures/s", "" if named else "with", "origin")]
+        for row, setting in zip(rows, settings, strict=True):
+            speed = format_rate(row.measurement.pictures_per_second)
+            told = "" if named else setting
+            lines.append((row.name, row.text, row.spread, speed, told, told_origin(row.measurement)))
+        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
         right = (1, 2, 3)
         return "\n".join(
             "  ".join(
                 cell.rjust(width) if column in right else cell.ljust(width)
                 for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+                if width
             ).rstrip()
             for line in lines
         )
@@ -255,8 +279,8 @@ class Comparison:
     def __str__(self) -> str:
         return self.table(self.batch_sizes[0]) if self.measurements else "nothing measured"
 
-    def _one_question(self, metric: str) -> _Metric:
-        if metric not in METRICS:
+    def _one_question(self, metric: str) -> Quantity:
+        if not isinstance(metric, str) or metric not in METRICS:
             raise WorkbenchError(f"metric = {shortened(repr(metric))}: choose {', '.join(METRICS)}.")
         for what, found in (("phase", self.phases), ("model", self.models)):
             if len(found) > 1:
@@ -280,8 +304,9 @@ class Comparison:
         if len(known) > 1:
             second = known[1]
             ratio = _ratio(best, second)
-            template = TEMPLATES["lead" if ratio > DRAW else "draw"]
-            facts["lead"] = template.format(
+            bounds = any(METRICS[metric].bounds(row.measurement) for row in (best, second))
+            kind = "beside" if bounds or math.isinf(ratio) else "lead" if ratio > DRAW else "draw"
+            facts["lead"] = TEMPLATES[kind].format(
                 ratio=format_ratio(ratio),
                 better=_BETTER[metric],
                 second=second.name,
@@ -290,30 +315,17 @@ class Comparison:
             )
         return facts
 
-    def _crossover_facts(self, metric: Metric) -> list[tuple[str, dict[str, str]]]:
-        found = self.crossovers(metric)
-        if not found:
-            sizes = self.batch_sizes
-            best = self.rows(sizes[0], metric)[0].name
-            return [("no crossover", {"best": best, "first": f"{sizes[0]:,}", "last": f"{sizes[-1]:,}"})]
-        return [
-            ("crossover", {"batch_size": f"{each.batch_size:,}", "after": each.after, "before": each.before})
-            for each in found
-        ]
+
+def _figures(found: Iterable[Measurement], how: Quantity) -> dict[int, float]:
+    """The figure at each batch size where there is one."""
+    values = {m.batch_size: how.value(m) for m in found}
+    return {size: value for size, value in values.items() if value is not None}
 
 
-def told_origin(measurement: Measurement) -> str:
-    """measured, recorded or modelled, with what belongs to it: "measured here, now", "recorded 2026-11-25"."""
-    source = measurement.source.partition(", torch")[0].partition(", onnxruntime")[0]
-    if measurement.origin == "modelled":
-        return "modelled"
-    return source if source.startswith(measurement.origin) else f"{measurement.origin} {source}"
-
-
-def _slowness(found: Iterable[Measurement], batch_sizes: set[int]) -> float:
-    """Mean logarithm of the times at these batch sizes."""
-    logs = [math.log(m.latency.p50) for m in found if m.batch_size in batch_sizes]
-    return sum(logs) / len(logs) if logs else math.inf
+def _badness(figures: dict[int, float], sizes: set[int], how: Quantity) -> float:
+    """Mean logarithm at these batch sizes; of what should be high, its negative."""
+    logs = [math.log(max(figures[size], 1e-12)) for size in sizes]
+    return (-1 if how.higher_wins else 1) * sum(logs) / len(logs) if logs else math.inf
 
 
 def _with(engine: str, precision: str) -> str:
@@ -325,19 +337,29 @@ def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
+def _setting(measurement: Measurement) -> str:
+    told = _with(measurement.engine, measurement.precision)
+    return f"{told}, {_threads(measurement.threads)}" if measurement.kind == "cpu" else told
+
+
+def _full_name(subject: Subject) -> str:
+    engine = _with(subject.engine, subject.precision)
+    return f"{subject.device}, {engine}, {_threads(subject.threads)}, {subject.origin}"
+
+
 def _subject(measurement: Measurement) -> Subject:
     return Subject(
         measurement.device, measurement.engine, measurement.precision, measurement.threads, measurement.origin
     )
 
 
-def _row(name: str, measurement: Measurement, how: _Metric) -> Row:
+def _row(name: str, measurement: Measurement, how: Quantity) -> Row:
     value, latency = how.value(measurement), measurement.latency
     slower = latency.p90 / latency.p50 - 1
     return Row(
         name=name,
         value=value,
-        text="–" if value is None else how.text(value),
+        text=how.told(measurement),
         spread=f"+{100 * slower:.0f} %" if latency.count else "–",
         measurement=measurement,
     )

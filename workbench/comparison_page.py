@@ -6,53 +6,52 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from workbench import plots
-from workbench.all_devices import errors_of_the_model, known_devices, told_errors
+from workbench.all_devices import compared, errors_of_the_model, told_errors
 from workbench.atomic import write_text
 from workbench.capacity import fits
-from workbench.comparison import METRICS, Comparison, Metric, told_origin
+from workbench.comparison import Comparison
 from workbench.cost import cost_of
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.measurement import Phase
+from workbench.metrics import METRICS, Metric, told_origin
 from workbench.page import Content, chart, render, table, tag
-from workbench.recordings import Recording, load_recordings
-from workbench.units import format_bytes, format_ratio, format_seconds
+from workbench.plots.costs import MOST_LINES
+from workbench.recordings import Recording
+from workbench.units import format_bytes, format_rate, format_ratio, format_seconds
 
 _PHASES: tuple[tuple[Phase, str], ...] = (("inference", "Answering"), ("training", "Learning"))
 _TABLE_SIZES = (1, 64)
 
 
 def write_comparison_page(
-    path: Path, *, model: str = "convnet", folder: Path | str | None = None, skipped: list[str] | None = None
+    path: Path, *, recordings: Sequence[Recording], model: str = "convnet", notes: Iterable[str] = ()
 ) -> None:
-    """Write the page of all devices in `folder` (by default datasets/devices) to `path`, whole or not at all.
+    """Write the page of these devices to `path`, whole or not at all. Raises WorkbenchError where it cannot be."""
+    write_text(Path(path), comparison_html(recordings=recordings, model=model, notes=notes))
 
-    skipped: takes a sentence for each file that could not be used. Raises WorkbenchError where none can.
+
+def comparison_html(*, recordings: Sequence[Recording], model: str = "convnet", notes: Iterable[str] = ()) -> str:
+    """The page as text: no script, nothing loaded from elsewhere.
+
+    notes: what could not be used, in sentences. Raises WorkbenchError without a device.
     """
-    write_text(Path(path), comparison_html(model=model, folder=folder, skipped=skipped))
-
-
-def comparison_html(
-    *, model: str = "convnet", folder: Path | str | None = None, skipped: list[str] | None = None
-) -> str:
-    """The page as text: no script, nothing loaded from elsewhere."""
-    notes: list[str] = [] if skipped is None else skipped
-    recordings = load_recordings(folder, skipped=notes)
     if not recordings:
         raise WorkbenchError("There is no device to compare: record one with `workbench record`.")
+    left_out = list(notes)
     body: list[Content] = [
         tag("h1", "Which device, for which half of the work?"),
         tag("p", f"One network ({model}), the same weights where they were measured. ", _ORIGINS, class_="lead"),
     ]
     for phase, title in _PHASES:
-        found = known_devices(phase=phase, model=model, folder=folder, skipped=[]).best_of_each()
+        found = compared(recordings, phase=phase, model=model, skipped=left_out).best_of_each()
         if found.measurements:
             body += [tag("h2", title), *_phase(found, phase)]
     body += [tag("h2", "Does it fit?"), *_capacity(recordings, model)]
     body += [tag("h2", "How far off is the model?"), *_errors(recordings)]
     body += [tag("h2", "The devices, and where their figures come from"), *_cards(recordings)]
-    if notes:
-        body += [tag("h2", "Left out"), tag("ul", (tag("li", note) for note in dict.fromkeys(notes)))]
+    if left_out:
+        body += [tag("h2", "Left out"), tag("ul", (tag("li", note) for note in dict.fromkeys(left_out)))]
     return render("Devices compared", body)
 
 
@@ -74,18 +73,18 @@ def _phase(found: Comparison, phase: str) -> Iterable[Content]:
 
 def _chart(found: Comparison, metric: Metric, name: str) -> Content:
     figure, axes = plots.new_figure(8.6, 5.2)
-    plots.batch_size_curves(found, axes, metric)
-    return tag("figure", chart(figure, plots.alt_text(axes), name))
+    drawn = found.best(MOST_LINES, metric)
+    plots.batch_size_curves(drawn, axes, metric)
+    rest = len(found.subjects) - len(drawn.subjects)
+    note = tag("figcaption", f"The best {MOST_LINES}; {rest} more are in the tables.") if rest else ""
+    return tag("figure", chart(figure, plots.alt_text(axes), name), note)
 
 
 def _table(found: Comparison, size: int, caption: str) -> Content:
     rows = []
     for row in found.rows(size):
         m = row.measurement
-        joules = METRICS["energy"].value(m)
-        energy = "–" if joules is None else f"≤ {METRICS['energy'].text(joules)}"
-        energy = energy if m.origin == "modelled" or joules is None else energy.removeprefix("≤ ")
-        speed = f"{m.pictures_per_second:,.0f}"
+        speed, energy = format_rate(m.pictures_per_second), METRICS["energy"].told(m)
         rows.append((row.name, m.engine, m.precision, row.text, row.spread, speed, energy, told_origin(m)))
     head = ("device", "engine", "precision", "time", "p90", "pictures/s", "energy a picture", "origin")
     return table(caption, head, rows, numeric=range(3, 7), prose=True)

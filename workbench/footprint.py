@@ -23,6 +23,7 @@ BENCH = ("torch", "torchvision", "matplotlib", "jupyterlab", "onnx", "onnxscript
 # Runs in a Python of its own. What is forbidden fails to import, as in an environment where it is not installed.
 _APPLICATION = """
 import json, sys, time
+sys.path.append({home!r})
 for name in {without!r}:
     sys.modules[name] = None
 from workbench.bundle import read_bundle
@@ -67,10 +68,13 @@ def measure_footprint(bundle: Path | str, engine: str = "onnx", *, without: Iter
     folder = read_bundle(Path(bundle)).path.resolve()
     if engine not in (*TORCH_ENGINES, *ONNX_ENGINES):
         raise WorkbenchError(f"engine = {engine!r}: choose {', '.join((*ONNX_ENGINES, *TORCH_ENGINES))}.")
+    if isinstance(without, str):
+        raise WorkbenchError(f"without = {without!r}: give several names, such as [{without!r}].")
     forbidden = tuple(without) if without is not None else BENCH if engine in ONNX_ENGINES else ()
     # The wall clock is the only one that every system's processes share.
-    code = _APPLICATION.format(without=forbidden, folder=str(folder), engine=engine, start=time.time())
-    command = [sys.executable, "-W", "ignore", "-c", code]
+    home = str(Path(__file__).resolve().parent.parent)
+    code = _APPLICATION.format(without=forbidden, home=home, folder=str(folder), engine=engine, start=time.time())
+    command = [sys.executable, "-P", "-W", "ignore", "-c", code]  # -P: nothing is imported from the working directory
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -95,9 +99,11 @@ def installed_bytes(*names: str) -> dict[str, int]:
             continue
         try:
             distribution = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
+        except (metadata.PackageNotFoundError, ValueError):
             if name in map(_canonical, names):
-                raise WorkbenchError(f"{name} is not installed here: `pip list` says what is.") from None
+                raise WorkbenchError(
+                    f"{shortened(name) or repr(name)} is not installed here: `pip list` says what is."
+                ) from None
             continue  # a requirement of another system
         files = distribution.files or ()
         sizes[name] = sum(

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -127,10 +128,15 @@ def measure(
     if not isinstance(calls, Mapping):
         return measure({"": calls}, seconds=seconds, device=device)[""]
     for name, call in calls.items():
+        what = f"measure: {name or 'what is given'} = {shortened(repr(call))}"
         if not callable(call):
-            raise WorkbenchError(f"measure: {name or 'what is given'} = {shortened(repr(call))} cannot be called.")
-    if not seconds > 0 or not math.isfinite(seconds):
+            raise WorkbenchError(f"{what} cannot be called.")
+        if any(kind(call) for kind in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)):
+            raise WorkbenchError(f"{what} only hands back work to be done: give a function that does it.")
+    if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
         raise WorkbenchError(f"seconds = {seconds!r}: must be a number above 0.")
+    if isinstance(device, Mapping) and (lacking := sorted(map(str, calls.keys() - device.keys()))):
+        raise WorkbenchError(f"measure: no device is given for {', '.join(lacking)}.")
     named = {name: device[name] if isinstance(device, Mapping) else device for name in calls}
     places = {name: find_device(place) if isinstance(place, str) else place for name, place in named.items()}
     first = {name: timed(call) for name, call in calls.items()}
@@ -162,7 +168,11 @@ def _race(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
             for name, call in calls.items():
                 if settled[name] < BLOCK_SECONDS and len(calls) > 1:
                     call()  # the caches still hold the rival's weights
-                times[name] += [timed(call) for _ in range(blocks[name])]
+                until = time.perf_counter() + 2 * BLOCK_SECONDS
+                for _ in range(blocks[name]):
+                    times[name].append(timed(call))
+                    if time.perf_counter() > until:  # the calls have become slower than they were
+                        break
     finally:
         if collecting:
             gc.enable()

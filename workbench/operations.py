@@ -111,10 +111,10 @@ def _counted(model: nn.Module, shape: Shape, batch_size: int, phase: Phase, widt
         labels = torch.zeros(batch_size, dtype=torch.int64, device="meta")
         with count:
             nn.functional.cross_entropy(network.train()(normalise(pictures)).float(), labels).backward()
-    except (RuntimeError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # a network of anyone's may fail in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WorkbenchError(
-            f"{name_of(model)} does not take pictures of {height}×{pixel_width}×{channels}: "
-            f"{str(error).splitlines()[0]}"
+            f"{name_of(model)} does not take pictures of {height}×{pixel_width}×{channels}: {reason}"
         ) from error
     return (*count.seen, *_optimizer_steps(network))
 

@@ -28,12 +28,13 @@ from workbench.measurement import Measurement
 from workbench.models import build_model
 from workbench.recordings import FOLDER, Recording, file_name, recorded
 from workbench.sealed import shortened, versions
-from workbench.sweeps import BATCH_SIZES, Contestant, DropOut, sweep
+from workbench.sweeps import BATCH_SIZES, LARGEST_BATCH, Contestant, DropOut, sweep
 from workbench.training_step import TrainingStep
 
 REFERENCE = FOLDER / "reference"
 OTHER_MODELS = ("linear", "mlp", "resnet")
 LARGEST_OTHER = 256  # a step of resnet on 1,024 pictures takes a laptop ten seconds
+_SAME_DEVICE = 1.5  # makers' gigabytes, and what a driver keeps for itself, are no other device
 METHOD = (
     "workbench record: engines with as many threads race in turns after a warm-up, every call synchronised; "
     "median, p90 and p99 of all calls; training steps find their batch on the device, predictions get it from the host."
@@ -42,11 +43,16 @@ METHOD = (
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a recording is: `done` of `total` batch sizes measured; `last` is the newest measurement."""
+    """How far a recording is: `done` of `total` batch sizes measured. recording: what there is so far."""
 
     done: int
     total: int
-    last: Measurement
+    recording: Recording
+
+    @property
+    def last(self) -> Measurement:
+        """The newest measurement."""
+        return self.recording.measurements[-1]
 
 
 def record_machine(
@@ -62,14 +68,17 @@ def record_machine(
 
     Inference and training steps of the reference network in every engine and precision that runs here, on one core and
     on all; the other networks of the zoo, with fresh weights, in eager PyTorch. Nothing is written. card: the device's
-    own, where more is known of it than the machine tells. dropped: takes what could not go on, such as a batch too
-    large for the memory. Raises WorkbenchError for a device that is not here, or where the reference network does not
-    answer as expected.
+    own, where more is known of it than the machine tells; one whose kind, cores or memory are another's is refused.
+    dropped: takes what could not go on, such as a batch too large for the memory. Raises WorkbenchError for a device
+    that is not here, and where the reference network does not answer as expected.
     """
     place = find_device(device)
     bundle = read_bundle(REFERENCE)
-    if not batch_sizes or not all(type(size) is int and size > 0 for size in batch_sizes):
-        raise WorkbenchError(f"batch_sizes = {shortened(batch_sizes)}: must be whole numbers of at least 1.")
+    if not batch_sizes or not all(type(size) is int and 0 < size <= LARGEST_BATCH for size in batch_sizes):
+        raise WorkbenchError(
+            f"batch_sizes = {shortened(batch_sizes)}: must be whole numbers from 1 to {LARGEST_BATCH:,}."
+        )
+    card = card_of(place) if card is None else _own(card, place)
     left_out: list[DropOut] = [] if dropped is None else dropped
     predictors = _predictors(bundle, place)
     _prove(predictors)
@@ -78,6 +87,19 @@ def record_machine(
     pictures = torch.from_numpy(bundle.self_test_pictures.copy())
     labels = torch.from_numpy(bundle.self_test_expected.argmax(axis=1).copy())
     groups: tuple[Sequence[Contestant], ...] = (predictors, steps, others)
+    created = datetime.now(UTC).date().isoformat()
+    used = versions("torch", "torchvision", "onnxruntime", "numpy") | _commit()
+
+    def recording_of(found: Sequence[Measurement]) -> Recording:
+        return Recording(
+            name=file_name(place.description),
+            card=card,
+            created=created,
+            versions=used,
+            method=METHOD,
+            measurements=tuple(replace(m, device=card.name) for m in recorded(found, created, used)),
+        )
+
     found: list[Measurement] = []
     total = 2 * len(batch_sizes) + sum(size <= LARGEST_OTHER for size in batch_sizes)
     done = 0
@@ -89,18 +111,10 @@ def record_machine(
             if going:
                 found += sweep(going, pictures, labels, batch_sizes=(size,), seconds=seconds, dropped=left_out)
             done += 1
-            yield Progress(done=done, total=total, last=found[-1])
-    found = _with_cold_starts(found, place)
-    created = datetime.now(UTC).date().isoformat()
-    used = versions("torch", "torchvision", "onnxruntime", "numpy") | _commit()
-    return Recording(
-        name=file_name(place.description),
-        card=card or card_of(place),
-        created=created,
-        versions=used,
-        method=METHOD,
-        measurements=recorded(found, created, used),
-    )
+            if not found:
+                raise WorkbenchError(f"Nothing could be measured on {place.title}: {left_out[0].reason}")
+            yield Progress(done=done, total=total, recording=recording_of(found))
+    return recording_of(_with_cold_starts(found, place))
 
 
 def card_of(place: Device) -> DeviceCard:
@@ -118,6 +132,23 @@ def card_of(place: Device) -> DeviceCard:
         memory_bytes=place.memory_bytes,
         sources={"cores": source, "memory_bytes": source},
     )
+
+
+def _own(card: DeviceCard, place: Device) -> DeviceCard:
+    """`card`, if it can be that of this device. Raises WorkbenchError where it describes another."""
+    told = card_of(place)
+    if card.is_gpu != told.is_gpu and place.kind != "mps":
+        raise WorkbenchError(f"The card is of a {card.kind} ({card.name}); what is measured is {place.title}.")
+    pairs = [("memory_bytes", card.memory_bytes, told.memory_bytes)]
+    if place.cores:
+        pairs.append(("cores", card.cores, told.cores))
+    for name, says, has in pairs:
+        if max(says, has) > _SAME_DEVICE * min(says, has):
+            raise WorkbenchError(
+                f"The card of {card.name} says {name} = {says:,}; {place.title} has {has:,} for this program: give the "
+                "card of what is measured, with the cores and the memory that it has here."
+            )
+    return card
 
 
 def _predictors(bundle: Bundle, place: Device) -> list[Contestant]:

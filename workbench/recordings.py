@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,8 +58,9 @@ class Recording:
 def load_recordings(folder: Path | str | None = None, *, skipped: list[str] | None = None) -> tuple[Recording, ...]:
     """All device files of `folder` (by default the project's own), in the order of their names.
 
-    skipped: takes a sentence for each file that is broken or foreign, while the others are read; without it the first
-    one raises WorkbenchError. Raises WorkbenchError where there is no such folder.
+    Where cards give two devices the same name, their files' names tell them apart. skipped: takes a sentence for each
+    file that is broken or foreign, while the others are read; without it the first one raises WorkbenchError. Raises
+    WorkbenchError where there is no such folder.
     """
     place = Path(folder) if folder is not None else FOLDER
     if not place.is_dir():
@@ -75,26 +77,38 @@ def load_recordings(folder: Path | str | None = None, *, skipped: list[str] | No
             if skipped is None:
                 raise
             skipped.append(str(error))
-    return tuple(found)
+    used = Counter(recording.card.name for recording in found)
+    return tuple(_renamed(each) if used[each.card.name] > 1 else each for each in found)
+
+
+def _renamed(recording: Recording) -> Recording:
+    name = shortened(f"{shortened(recording.card.name, 70)} ({recording.name})")
+    card = replace(recording.card, name=name)
+    return replace(recording, card=card, measurements=tuple(replace(m, device=name) for m in recording.measurements))
 
 
 def read_recording(path: Path | str) -> Recording:
     """The device in this file. Raises WorkbenchError naming the file, the key and what is wanted, for any other."""
     path = Path(path)
+    told = shortened(path, 300)
     try:
         if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
-            raise WorkbenchError(f"{path} is no file of up to {MAX_FILE_BYTES:,} bytes, so it is no recorded device.")
+            raise WorkbenchError(f"{told} is no file of up to {MAX_FILE_BYTES:,} bytes, so it is no recorded device.")
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise WorkbenchError(f"{path} is no recorded device: {shortened(error)}.") from error
+        raise WorkbenchError(f"{told} is no recorded device: {shortened(error)}.") from error
     try:
-        return _recording(path.stem, values)
+        return _recording(shortened(path.stem, 60), values)
     except WorkbenchError as error:
-        raise WorkbenchError(f"{path}: {error}") from error
+        raise WorkbenchError(f"{told}: {error}") from error
 
 
 def write_recording(path: Path, recording: Recording) -> None:
-    """Write the file of a device, whole or not at all."""
+    """Write the file of a device, whole or not at all. Raises WorkbenchError for measurements that are not recorded."""
+    if any(measurement.origin != "recorded" for measurement in recording.measurements):
+        raise WorkbenchError(
+            "A device file holds recorded measurements: pass those of here and now through `recorded`."
+        )
     write_text(path, json.dumps(recording.to_mapping(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -131,10 +145,12 @@ def _recording(name: str, values: Any) -> Recording:
         raise WorkbenchError(f"versions = {shortened(repr(versions))} must name a version for each package.")
     if not isinstance(rows, list) or len(rows) > MAX_MEASUREMENTS:
         raise WorkbenchError(f"measurements must be a list of at most {MAX_MEASUREMENTS:,}.")
+    card = DeviceCard.from_mapping(values["card"])
     measurements = []
     for place, row in enumerate(rows):
         try:
-            measurements.append(Measurement.from_mapping(row))
+            # The card says how the device is called wherever it is shown.
+            measurements.append(replace(Measurement.from_mapping(row), device=card.name))
         except WorkbenchError as error:
             raise WorkbenchError(f"measurement {place}: {error}") from error
         if measurements[-1].origin != "recorded":
@@ -143,7 +159,7 @@ def _recording(name: str, values: Any) -> Recording:
             )
     return Recording(
         name=name,
-        card=DeviceCard.from_mapping(values["card"]),
+        card=card,
         created=created,
         versions=dict(versions),
         method=method,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from workbench.training_step import TrainingStep
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST_BATCH = 2**16  # the pictures alone take 200 MB, what a layer makes of them gigabytes
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 Contestant = Predictor | TrainingStep
@@ -37,11 +39,11 @@ class DropOut:
 
 
 def sweep(
-    contestants: Iterable[Contestant],
+    contestants: Contestant | Iterable[Contestant],
     pictures: NDArray[np.uint8] | Tensor,
     labels: Sequence[int] | Tensor | None = None,
     *,
-    batch_sizes: Sequence[int] = BATCH_SIZES,
+    batch_sizes: Iterable[int] = BATCH_SIZES,
     seconds: float = 0.3,
     dropped: list[DropOut] | None = None,
 ) -> Generator[Measurement, None, None]:
@@ -50,40 +52,79 @@ def sweep(
     Contestants with as many threads race each other, in turns, for `seconds` each. A `Predictor` is given pictures as
     an application gives them (in the memory of the host; copies to a device count), a `TrainingStep` finds its batch
     on its device. pictures: uint8 (N, H, W, C), repeated where a batch is larger; labels: (N,), for training steps.
-    dropped: takes who cannot go on, and why, while the others do; without it the error is raised. Leave the loop to
-    stop. Raises WorkbenchError for pictures, labels or batch sizes that cannot be measured with.
+    batch_sizes: each up to LARGEST_BATCH. dropped: takes who cannot go on, and why, while the others do; without it the
+    error is raised. Leave the loop to stop. Raises WorkbenchError for what cannot be measured with.
     """
-    entered = list(contestants)
+    entered = [contestants] if isinstance(contestants, Contestant) else list(contestants)
+    for each in entered:
+        if not isinstance(each, Contestant):
+            raise WorkbenchError(f"A sweep takes Predictors and TrainingSteps, not {shortened(repr(each))}.")
+    sizes = list(batch_sizes)
     pixels = _checked_pictures(pictures)
     truth = _checked_labels(labels, len(pixels), entered)
-    if not entered or not batch_sizes or not all(type(size) is int and size > 0 for size in batch_sizes):
+    if not entered or not sizes or not all(type(size) is int and 0 < size <= LARGEST_BATCH for size in sizes):
         raise WorkbenchError(
-            f"A sweep needs at least one contestant, and batch sizes of 1 and more, not {shortened(batch_sizes)}."
+            f"A sweep needs a contestant and batch sizes from 1 to {LARGEST_BATCH:,}, not {shortened(sizes)}."
         )
     entered.sort(key=lambda contestant: contestant.threads)
-    for size in batch_sizes:
+    for size in sizes:
         for threads, group in groupby(list(entered), key=lambda contestant: contestant.threads):
-            calls: dict[Contestant, Callable[[], object]] = {}
-            first: dict[Contestant, float] = {}
+            ready: dict[Contestant, _Ready] = {}
             for contestant in group:
-                try:
+                with _leaving(contestant, size, entered, dropped):
                     call = _call(contestant, pixels, truth, size)
-                    first[contestant] = timed(call)
-                    calls[contestant] = call
-                except (WorkbenchError, RuntimeError) as error:
-                    if dropped is None:
-                        raise
-                    reason = shortened(" ".join(str(error).split()), 200)
-                    dropped.append(DropOut(contestant=contestant, batch_size=size, reason=reason))
-                    entered.remove(contestant)
-            with torch_threads(threads):
-                readings = _raced(calls, seconds)
-            for contestant, reading in readings.items():
-                latency = replace(reading.latency, warm_up=first[contestant])
+                    ready[contestant] = _Ready(call, first=timed(call))
+            for contestant, reading in _raced(ready, size, seconds, threads, entered, dropped).items():
+                latency = replace(reading.latency, warm_up=ready[contestant].first)
                 yield measurement_of(contestant, replace(reading, latency=latency), size)
 
 
-def _raced(calls: dict[Contestant, Callable[[], object]], seconds: float) -> dict[Contestant, Reading]:
+@dataclass(frozen=True)
+class _Ready:
+    """A contestant's call, and the seconds that its first one took."""
+
+    call: Callable[[], object]
+    first: float
+
+
+@contextmanager
+def _leaving(
+    contestant: Contestant, batch_size: int, entered: list[Contestant], dropped: list[DropOut] | None
+) -> Iterator[None]:
+    """What goes wrong inside ends the sweep for this contestant alone, where `dropped` takes the reason."""
+    try:
+        yield
+    except (WorkbenchError, RuntimeError, MemoryError) as error:
+        if dropped is None:
+            raise
+        reason = shortened(" ".join(str(error).split()) or type(error).__name__, 200)
+        dropped.append(DropOut(contestant=contestant, batch_size=batch_size, reason=reason))
+        entered.remove(contestant)
+
+
+def _raced(
+    ready: dict[Contestant, _Ready],
+    size: int,
+    seconds: float,
+    threads: int,
+    entered: list[Contestant],
+    dropped: list[DropOut] | None,
+) -> dict[Contestant, Reading]:
+    """The race; where somebody fails in it, each runs alone, so that only who fails drops out."""
+    with torch_threads(threads):
+        try:
+            return _race({contestant: each.call for contestant, each in ready.items()}, seconds)
+        except (WorkbenchError, RuntimeError, MemoryError):
+            if dropped is None:
+                raise
+        found: dict[Contestant, Reading] = {}
+        for contestant, each in ready.items():
+            with _leaving(contestant, size, entered, dropped):
+                found |= _race({contestant: each.call}, seconds)
+        return found
+
+
+def _race(calls: dict[Contestant, Callable[[], object]], seconds: float) -> dict[Contestant, Reading]:
     names = {str(place): contestant for place, contestant in enumerate(calls)}
     places = {name: find_device(contestant.device) for name, contestant in names.items()}
     readings = measure({name: calls[names[name]] for name in names}, seconds=seconds, device=places)
@@ -144,7 +185,10 @@ def _checked_labels(labels: Any, count: int, contestants: Sequence[Contestant]) 
         if any(isinstance(contestant, TrainingStep) for contestant in contestants):
             raise WorkbenchError("A training step learns from labels: give sweep(…, pictures, labels).")
         return None
-    truth = torch.as_tensor(labels, dtype=torch.int64)
+    try:
+        truth = torch.as_tensor(labels, dtype=torch.int64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise WorkbenchError(f"Labels must be whole numbers (N,), not {shortened(repr(labels), 60)}.") from error
     if truth.shape != (count,):
         raise WorkbenchError(f"{count:,} pictures need {count:,} labels, not labels of shape {tuple(truth.shape)}.")
     return truth

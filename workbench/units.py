@@ -45,18 +45,26 @@ def format_energy(joules: float) -> str:
     return f"{_three_digits(joules / 1e-9)}{_SPACE}nJ" if joules else f"0{_SPACE}J"
 
 
+def format_rate(per_second: float) -> str:
+    """12_345.6 -> "12,346", 0.31 -> "0.31": how many in a second, whole from ten on, else two significant digits."""
+    return f"{per_second:,.0f}" if per_second >= 9.95 else f"{per_second:.2g}"
+
+
 def format_ratio(ratio: float) -> str:
     """5.31 -> "5.3×", 0.5 -> "0.50×"; two significant digits, whole from ten on."""
     return f"{ratio:,.0f}×" if ratio >= 9.95 else f"{ratio:.1f}×" if ratio >= 0.995 else f"{ratio:.2g}×"
 
 
 def format_number(value: object) -> str:
-    """Any plain value: whole numbers with commas, other numbers to four significant digits, the rest as text."""
+    """Any plain value: whole numbers, and others from a thousand on, with commas; smaller ones to four significant
+    digits; the rest as text."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "–"}[value]
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
+    return str(value)
 
 
 def _three_digits(value: float) -> str:

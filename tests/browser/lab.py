@@ -142,7 +142,9 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
         page.set_default_timeout(120_000)
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{server.address}lab/tree/notebooks/{name}?token={server.token}")
+        # In a workspace of its own: the default one would open the notebooks before it again, beside this one.
+        workspace = f"lab/workspaces/{Path(name).stem}/tree/notebooks/{name}"
+        page.goto(f"{server.address}{workspace}?token={server.token}")
         # Told to run before it is connected to its kernel, JupyterLab only renders the prose.
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         dialogs = page.locator(".jp-Dialog").count()

@@ -13,13 +13,13 @@ from workbench.cli.console import Bar, print_json, progress_bar, say
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.comparison import Metric
     from workbench.measurement import Phase
+    from workbench.metrics import Metric
     from workbench.recordings import Recording
     from workbench.sweeps import DropOut
 
 PAGE = Path("runs/devices.html")
-MANY = 2**20
+MANY = 2**16  # sweeps.LARGEST_BATCH, which would load torch
 
 BatchSizes = Annotated[
     list[int] | None, typer.Option("--batch-size", min=1, max=MANY, help="Pictures at once (repeatable).")
@@ -36,14 +36,17 @@ def record(
     as_json: AsJson = False,
 ) -> None:
     """Measure this machine on the reference network, and write its figures beside those of other devices."""
+    from workbench.atomic import check_writable
     from workbench.recorder import record_machine
-    from workbench.recordings import read_recording, writable_folder, write_recording
+    from workbench.recordings import read_recording, write_recording
     from workbench.sweeps import BATCH_SIZES
 
     known = read_recording(card).card if card else None
-    folder = out.parent if out else writable_folder()
-    if out is not None and (out.is_dir() or not folder.is_dir()):
-        raise WorkbenchError(f"--out {out}: name a file in a folder that exists, such as my-machine.json.")
+    path = out or _new_file(device)
+    if path.is_dir() or not path.parent.is_dir():
+        raise WorkbenchError(f"--out {path}: name a file in a folder that exists, such as my-machine.json.")
+    check_writable(path)
+    unfinished = path.with_name(f"{path.stem}-unfinished.json")
     dropped: list[DropOut] = []
     steps = record_machine(device, batch_sizes=batch_sizes or BATCH_SIZES, seconds=seconds, card=known, dropped=dropped)
     with progress_bar() as progress:
@@ -51,16 +54,20 @@ def record(
         try:
             while True:
                 step = next(steps)
+                write_recording(unfinished, step.recording)
                 bar(f"measuring, {step.last.phase} at batch {step.last.batch_size}", step.done, step.total)
         except StopIteration as done:
             recording = done.value
         except KeyboardInterrupt:
-            raise console.Stopped("Stopped. Nothing was written.") from None
+            kept = (
+                f"What was measured so far is in {unfinished}." if unfinished.exists() else "Nothing was measured yet."
+            )
+            raise console.Stopped(f"Stopped. {kept}") from None
         finally:
             steps.close()
     assert recording is not None
-    path = out or folder / f"{recording.name}.json"
     write_recording(path, recording)
+    unfinished.unlink(missing_ok=True)
     for each in dropped:
         say(f"left out from batch {each.batch_size} on: {each.contestant.engine}, because {each.reason}")
     if as_json:
@@ -85,11 +92,12 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Set recorded and modelled devices side by side: a table, what it says in words, and a page with charts."""
-    from workbench.all_devices import known_devices, told_errors
-    from workbench.comparison import METRICS
+    from workbench.all_devices import compared, told_errors
     from workbench.comparison_page import write_comparison_page
+    from workbench.metrics import METRICS
     from workbench.models import ZOO
     from workbench.recordings import load_recordings
+    from workbench.sweeps import BATCH_SIZES
 
     for name, value, choices in (
         ("phase", phase, ("inference", "training")),
@@ -99,30 +107,50 @@ def compare(
         if value not in choices:
             raise WorkbenchError(f"--{name} {value}: choose {', '.join(choices)}.")
     asked, measured_by = cast("Phase", phase), cast("Metric", metric)
-    sizes = tuple(sorted(set(batch_sizes or (1, 64))))
     skipped: list[str] = []
-    found = known_devices(phase=asked, model=model, folder=folder, skipped=skipped)
-    if not found.measurements:
-        raise WorkbenchError(f"No device here was recorded or modelled for {phase} of {model}: start with record.")
-    shown = found if everything else found.best_of_each()
-    tables = {size: shown.rows(size, measured_by) for size in sizes}
-    write_comparison_page(page, folder=folder, skipped=skipped)
+    recordings = load_recordings(folder, skipped=skipped)
+    sizes = sorted({*BATCH_SIZES, *(batch_sizes or ())})
+    found = compared(recordings, phase=asked, model=model, batch_sizes=sizes, skipped=skipped)
     for sentence in dict.fromkeys(skipped):
         say(f"note: {sentence}")
+    if not found.measurements:
+        raise WorkbenchError(f"No device here was recorded or modelled for {phase} of {model}: start with record.")
+    shown = found if everything else found.best_of_each(measured_by)
+    usual = [size for size in (1, 64) if size in shown.batch_sizes]
+    sizes = sorted(set(batch_sizes or usual or shown.batch_sizes[:1]))
+    tables = {size: shown.rows(size, measured_by) for size in sizes}
+    said = list(dict.fromkeys(text for size in sizes for text in shown.sentences(size, measured_by)))
     if as_json:
+        write_comparison_page(page, model=model, recordings=recordings, notes=skipped)
         rows = [row.measurement.to_mapping() | {"name": row.name} for size in sizes for row in tables[size]]
-        sentences = [text for size in sizes for text in shown.sentences(size, measured_by)]
-        print_json({"page": str(page), "measurements": rows, "sentences": list(dict.fromkeys(sentences))})
+        print_json({"page": str(page), "measurements": rows, "sentences": said})
         return
     for size in sizes:
-        say(f"\n{phase} of {model}, {'one picture' if size == 1 else f'{size} pictures'} at once\n")
+        say(f"\n{phase} of {model}, {'one picture' if size == 1 else f'{size:,} pictures'} at once\n")
         say(shown.table(size, measured_by))
+        lacking = [name for name in shown.subjects.values() if name not in {row.name for row in tables[size]}]
+        if lacking:
+            say(f"no figure at this batch size: {', '.join(lacking)}")
     say()
-    for sentence in dict.fromkeys(text for size in sizes for text in shown.sentences(size, measured_by)):
+    for sentence in said:
         say(sentence)
     if any(m.origin == "modelled" for m in shown.measurements):
-        say(told_errors(load_recordings(folder, skipped=[])))
+        say(told_errors(recordings))
+    write_comparison_page(page, model=model, recordings=recordings, notes=skipped)
     say(f"Page: {page}")
+
+
+def _new_file(device: str) -> Path:
+    """Where a recording goes that was given no name: nothing is replaced that was recorded before."""
+    from workbench.devices import find_device
+    from workbench.recordings import file_name, writable_folder
+
+    path = writable_folder() / f"{file_name(find_device(device).description)}.json"
+    if path.exists():
+        raise WorkbenchError(
+            f"{path} is there already: replace it with --out {path}, or give another --out to keep both."
+        )
+    return path
 
 
 def _tell(recording: Recording) -> None:
@@ -131,7 +159,7 @@ def _tell(recording: Recording) -> None:
     found = Comparison(recording.measurements)
     for phase in found.phases:
         chosen = found.select(phase=phase, model="convnet")
-        for size in (chosen.batch_sizes[0], chosen.batch_sizes[-1]):
+        for size in dict.fromkeys((*chosen.batch_sizes[:1], *chosen.batch_sizes[-1:])):
             say(f"\n{phase} of the reference network, batch {size}\n")
             say(chosen.table(size))
     say()

@@ -75,8 +75,8 @@ def plain(value: Any) -> str:
 
 
 def say(text: str = "") -> None:
-    """A line of the result, on stdout, as it is."""
-    print(text, flush=True)
+    """Lines of the result, on stdout; a control character in a user's word does not reach the terminal."""
+    print("".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else "�" for c in text), flush=True)
 
 
 def show_table(table: Table) -> None:

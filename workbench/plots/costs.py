@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,14 +28,13 @@ from workbench.chart_style import (
     short,
     width_of,
 )
-from workbench.comparison import METRICS, Comparison, Metric
+from workbench.comparison import Comparison
 from workbench.errors import WorkbenchError
 from workbench.measurement import Measurement
-from workbench.sealed import shortened
+from workbench.metrics import METRICS, Metric
 from workbench.units import format_bytes, format_ratio, format_seconds, format_share
 
-if TYPE_CHECKING:
-    pass
+MOST_LINES = len(STYLES)
 
 
 def latency_bars(rows: Sequence[Measurement], axes: Axes) -> Axes:
@@ -85,13 +84,13 @@ def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "late
     lines: dict[str, list[tuple[int, float, float, Measurement]]] = {}
     for size in sizes:
         for row in comparison.rows(size, metric):
-            if row.value is not None:
+            if row.value:  # a logarithmic axis has no zero
                 slowest = row.measurement.latency.p90 / row.measurement.latency.p50
                 lines.setdefault(row.name, []).append((size, row.value, slowest, row.measurement))
     if not lines:
         raise WorkbenchError(f"None of these measurements has a figure for {metric}: it is not measurable here.")
-    if len(lines) > len(STYLES):
-        raise WorkbenchError(f"{len(lines)} lines cannot be told apart in one chart: select up to {len(STYLES)}.")
+    if len(lines) > MOST_LINES:
+        raise WorkbenchError(f"{len(lines)} lines cannot be told apart in one chart: take best({MOST_LINES}) of them.")
     # In the order of the comparison, so that a device looks the same in every chart of it.
     order = [name for name in comparison.subjects.values() if name in lines]
     for name, style in zip(order, STYLES, strict=False):
@@ -100,7 +99,7 @@ def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "late
         look = _BY_ORIGIN[found[0].origin]
         # The colour and the mark tell the subject, the line tells the origin.
         kept = {"color": style["color"], "marker": style["marker"], "markeredgecolor": style["color"]}
-        axes.plot(x, y, label=f"{shortened(plain(name), 36)} ({found[0].origin})", **kept, **look)
+        axes.plot(x, y, label=_label(name, found[0].origin), **kept, **look)
         if metric == "latency" and found[0].latency.count:
             axes.fill_between(x, y, np.array(y) * np.array(slow), color=style["color"], alpha=0.15, linewidth=0)
     how = METRICS[metric]
@@ -113,17 +112,32 @@ def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "late
     axes.set_xlabel("batch size (pictures at once)")
     axes.set_ylabel(how.title)
     add_legend_below(axes, columns=2 if len(lines) > 1 and width_of(axes) > 5.5 else 1)
-    crossovers = comparison.crossovers(metric)
-    for each in crossovers[:3]:
+    for each in comparison.crossovers(metric)[:3]:
         axes.axvline(each.batch_size, color=GRID, linewidth=1.2, zorder=0)
-    if crossovers:
-        message = f"From batch {crossovers[0].batch_size:,} on {crossovers[0].after} is ahead"
-    else:
-        message = f"{comparison.rows(sizes[0], metric)[0].name} is ahead at every batch size"
     alt = " ".join(comparison.sentences(sizes[0], metric))
-    message = message if len(lines) > 1 else f"{next(iter(lines))}: {how.title} by batch size"
+    message = _lead(comparison, metric) if len(lines) > 1 else f"{order[0]}: {how.title} by batch size"
     tick_size = TEXT_SIZE if len(sizes) < 9 else TEXT_SIZE - 1
     return finish(axes, message, f"Line chart of {how.title} by batch size. {alt}", tick_size=tick_size)
+
+
+def _lead(comparison: Comparison, metric: Metric) -> str:
+    """The first of what there is to say of the lead, as a title."""
+    name, facts = next(iter(comparison.lead_facts(metric)), ("", {}))
+    titles = {
+        "crossover": "From batch {batch_size} on, {after} leads",
+        "succession": "From batch {batch_size} on, {after} leads among those with a figure",
+        "no crossover": "{best} is ahead at every batch size compared",
+        "level": "{best} is ahead or level at every batch size compared",
+        "": f"{METRICS[metric].title[0].upper()}{METRICS[metric].title[1:]} by batch size",
+    }
+    return titles[name].format(**facts)
+
+
+def _label(name: str, origin: str) -> str:
+    """For a legend: what tells it apart may stand at either end, so that it is cut in the middle."""
+    name = plain(name).removesuffix(f", {origin}")
+    cut = name if len(name) <= 40 else f"{name[:22]}…{name[-16:]}"
+    return f"{cut} ({origin})"
 
 
 def time_bars(seconds: Mapping[str, float], axes: Axes, *, title: str = "", origin: str = "measured") -> Axes:

@@ -1,0 +1,70 @@
+"""What devices are compared by: time, throughput, energy, memory; how each is read from a measurement, and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from workbench.measurement import Measurement
+from workbench.units import format_bytes, format_energy, format_rate, format_seconds
+
+Metric = Literal["latency", "throughput", "energy", "memory"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One metric. value: of a measurement, None where it was not measurable. text: a value with its unit.
+
+    bounded: what is modelled is no estimate but the most it can be, so that it bears no ratio.
+    """
+
+    title: str
+    value: Callable[[Measurement], float | None]
+    text: Callable[[float], str]
+    higher_wins: bool = False
+    bounded: bool = False
+
+    def told(self, measurement: Measurement) -> str:
+        """The figure for people: "1.20 ms", "at most 3.00 mJ", "too little to measure"; "–" where there is none."""
+        value = self.value(measurement)
+        if value is None:
+            return "–"
+        if value == 0:
+            return "too little to measure"
+        return f"at most {self.text(value)}" if self.bounds(measurement) else self.text(value)
+
+    def bounds(self, measurement: Measurement) -> bool:
+        """Whether its figure is only the most that it can be."""
+        return self.bounded and measurement.origin == "modelled"
+
+
+METRICS: dict[str, Quantity] = {
+    "latency": Quantity(title="time of a batch (median)", value=lambda m: m.latency.p50, text=format_seconds),
+    "throughput": Quantity(
+        title="pictures a second",
+        value=lambda m: m.pictures_per_second,
+        text=lambda value: f"{format_rate(value)} pictures/s",
+        higher_wins=True,
+    ),
+    # A modelled device is taken to draw all that it may.
+    "energy": Quantity(
+        title="energy of a picture",
+        value=lambda m: None if m.energy_joules is None else m.energy_joules / m.batch_size,
+        text=format_energy,
+        bounded=True,
+    ),
+    "memory": Quantity(
+        title="working memory of a batch",
+        value=lambda m: None if m.memory_bytes is None else float(m.memory_bytes),
+        text=format_bytes,
+    ),
+}
+
+
+def told_origin(measurement: Measurement) -> str:
+    """measured, recorded or modelled, with what belongs to it: "measured here, now", "recorded 2026-11-25"."""
+    source = measurement.source.partition(", torch")[0].partition(", onnxruntime")[0]
+    if measurement.origin == "modelled":
+        return "modelled"
+    return source if source.startswith(measurement.origin) else f"{measurement.origin} {source}"

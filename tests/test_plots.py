@@ -376,6 +376,8 @@ def test_stacked_bytes_and_times_say_what_is_largest() -> None:
         (lambda axes: plots.batch_size_curves(_devices(), axes, "energy"), "not measurable here"),
         (lambda axes: plots.curves_overlay({}, axes), "0 runs"),
         (lambda axes: plots.time_bars({"a": 0.0}, axes), "above 0 seconds"),
+        (lambda axes: plots.time_bars({"a": float("nan")}, axes), "above 0 seconds"),
+        (lambda axes: plots.bytes_bars({"a": float("inf")}, axes), "of a byte or more"),  # type: ignore[dict-item]
         (lambda axes: plots.stacked_bytes({}, axes), "at least one need"),
     ],
 )

@@ -167,6 +167,9 @@ def test_what_a_card_does_not_tell_is_named():
         modelled(bare)
     with pytest.raises(WorkbenchError, match=r"no peak_flops for bf16 on its card; it has fp32, int8"):
         modelled(M7, engine="c", precision="bf16")
+    for odd in ({"threads": 0}, {"classes": 0}, {"shape": (32, 32)}):
+        with pytest.raises(WorkbenchError, match=f"{next(iter(odd))} = .*must be"):
+            parts_of(H100, **odd)
     with pytest.raises(WorkbenchError, match="runs engine c, not 'eager'"):
         modelled(M7, engine="eager", precision="fp32")
 

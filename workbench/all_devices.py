@@ -45,6 +45,8 @@ def compared(
     skipped: list[str] | None = None,
 ) -> Comparison:
     """As `known_devices`, of these recordings."""
+    if phase not in ("inference", "training"):
+        raise WorkbenchError(f"phase = {phase!r}: must be inference or training.")
     found: list[Measurement] = []
     notes: list[str] = []
     cost = cost_of(HyperParameters(model=model))

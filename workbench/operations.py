@@ -76,6 +76,10 @@ def operations(
         raise WorkbenchError(f"precision = {precision!r}: must be one of {', '.join(BYTES_PER_VALUE)}.")
     if type(batch_size) is not int or batch_size < 1:
         raise WorkbenchError(f"batch_size = {batch_size!r}: must be a whole number of at least 1.")
+    if type(classes) is not int or classes < 1 or len(shape) != 3:
+        raise WorkbenchError(
+            f"shape = {shape!r}, classes = {classes!r}: must be (height, width, channels) and at least one class."
+        )
     width = BYTES_PER_VALUE[precision]
     if isinstance(model, str):
         counted = _counted_by_name(model, shape, classes, batch_size, phase, width)

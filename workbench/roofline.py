@@ -141,6 +141,8 @@ def parts_of(
     launch = _known(card, "launch_seconds", card.launch_seconds) * LAUNCH_SHARE.get(engine, 1.0)
     if card.is_microcontroller and engine != "c":
         raise WorkbenchError(f"{card.name} has no operating system: it runs engine c, not {engine!r}.")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise WorkbenchError(f"threads = {threads!r}: must be a whole number of at least 1.")
     share = 1.0 if card.is_gpu or threads is None else min(threads, card.cores) / card.cores
     arithmetic = memory = 0.0
     counted = operations(

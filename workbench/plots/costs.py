@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -145,7 +146,7 @@ def time_bars(seconds: Mapping[str, float], axes: Axes, *, title: str = "", orig
 
     Raises WorkbenchError for no time or one that is not above 0.
     """
-    if not seconds or min(seconds.values()) <= 0:
+    if not seconds or not all(0 < value < math.inf for value in seconds.values()):
         raise WorkbenchError("Times must be at least one, each above 0 seconds.")
     names, values = list(seconds), list(seconds.values())
     places = range(len(names))
@@ -175,7 +176,7 @@ def stacked_bytes(
     """
     parts = list(dict.fromkeys(part for need in needs.values() for part in need))
     totals = {name: sum(need.values()) for name, need in needs.items()}
-    if not totals or min(totals.values()) < 1 or len(parts) > len(_FILLS):
+    if not totals or not all(1 <= total < math.inf for total in totals.values()) or len(parts) > len(_FILLS):
         raise WorkbenchError(f"Give at least one need of a byte or more, of up to {len(_FILLS)} parts.")
     left = np.zeros(len(needs))
     places = np.arange(len(needs))
@@ -211,12 +212,12 @@ _BY_ORIGIN: dict[str, dict[str, Any]] = {
 _FILLS = ((BLUE, ""), (VERMILLION, "//"), (SKY, ".."), (GREEN, "xx"), (PURPLE, "\\\\"), (MUTED, "++"))
 
 
-def bytes_bars(sizes: Mapping[str, int], axes: Axes) -> Axes:
+def bytes_bars(sizes: Mapping[str, int], axes: Axes, *, origin: str = "measured") -> Axes:
     """Sizes in bytes by name, largest on top; where they differ more than thirtyfold, points on a logarithmic axis.
 
     Raises WorkbenchError for no size or one below a byte.
     """
-    if not sizes or min(sizes.values()) < 1:
+    if not sizes or not all(1 <= value < math.inf for value in sizes.values()):
         raise WorkbenchError("Sizes must be at least one, each of a byte or more.")
     order = sorted(sizes.items(), key=lambda item: item[1])
     values = [size for _, size in order]
@@ -239,13 +240,13 @@ def bytes_bars(sizes: Mapping[str, int], axes: Axes) -> Axes:
     axes.xaxis.set_minor_locator(NullLocator())
     if not logarithmic:
         axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.set_xlabel("size" + (" (logarithmic axis)" if logarithmic else ""))
+    axes.set_xlabel(f"size ({origin}{'; logarithmic axis' if logarithmic else ''})")
     (small, least), (large, most) = order[0], order[-1]
     message = f"{short(large)}: {format_bytes(most)}"
     if len(order) > 1:
         message = f"{short(large)}: {format_ratio(most / least)} the size of {short(small)}"
     said = ", ".join(f"{short(name)} {format_bytes(size)}" for name, size in reversed(order))
-    return finish(axes, message, f"Chart of sizes: {said}.", grid="x")
+    return finish(axes, message, f"Chart of sizes, {origin}: {said}.", grid="x")
 
 
 def _round_bytes(count: float) -> str:

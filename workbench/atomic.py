@@ -31,7 +31,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        raise WorkbenchError(f"Cannot write {path}: {error.strerror}. Choose a folder you may write to.") from error
+        raise WorkbenchError(f"Cannot write {told}: {error.strerror}. Choose a folder you may write to.") from error
     os.close(handle)
     part = Path(name)
     _remove_leftovers(path)
@@ -46,7 +46,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         if error.filename not in (None, name):
             raise
         reason = error.strerror or error
-        raise WorkbenchError(f"Cannot write {path}: {reason}. Free some space or choose another folder.") from error
+        raise WorkbenchError(f"Cannot write {told}: {reason}. Free some space or choose another folder.") from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -27,7 +27,7 @@ def learning_curves(records: Sequence[Record], axes: Axes, measure: Literal["acc
     axes.plot(epochs, training, "--o", color=VERMILLION, label="training", markersize=5, markevery=every)
     if validated:
         axes.plot(*zip(*validated, strict=True), "-s", color=BLUE, label="validation", markersize=5, markevery=every)
-    axes.set_ylabel("accuracy" if measure == "accuracy" else "loss (nats per picture)")
+    axes.set_ylabel("accuracy (measured)" if measure == "accuracy" else "loss (nats per picture, measured)")
     if measure == "accuracy":
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
     axes.set_xlabel("epoch")
@@ -72,7 +72,7 @@ def curves_overlay(
     said = format_share if measure == "accuracy" else format_number
     if measure == "accuracy":
         axes.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
-    axes.set_ylabel(f"validation {'accuracy' if measure == 'accuracy' else 'loss (nats per picture)'}")
+    axes.set_ylabel(f"validation {'accuracy (measured)' if measure == 'accuracy' else 'loss (nats, measured)'}")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_legend(axes)

@@ -45,7 +45,7 @@ def search_history(trials: Sequence[Trial], axes: Axes) -> Axes:
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol="\N{NO-BREAK SPACE}%"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("trial")
-    axes.set_ylabel("validation accuracy")
+    axes.set_ylabel("validation accuracy (measured)")
     axes.legend(frameon=False, fontsize=TEXT_SIZE, labelcolor=INK)
     message = f"Trial {best.number} is the best of {len(trials)}: {format_share(best.value)} of the validation pictures"
     said = f"{len(complete)} complete, {len(pruned)} stopped early, {len(failed)} failed"

@@ -57,6 +57,9 @@ def test_power_breaks_last_and_is_asked_only_where_it_is_known():
     assert fits(JETSON, COST, watts=25)[0].fits
     assert fits(M7, COST, watts=0.001)[0].fits
     assert "what it draws is not known" in fits(M7, COST, watts=0.001)[0].sentence
+    assert [fit.verdict for fit in fits(M7, COST, watts=0.001)] == ["fits, power unknown", "does not fit: memory"]
+    assert [fit.verdict for fit in fits(JETSON, COST, watts=10)] == ["does not fit: power"] * 2
+    assert fits(M7, COST)[0].verdict == "fits"
     assert fits(M7, COST, watts=0.001)[1].breaks == "memory"
 
 

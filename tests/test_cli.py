@@ -354,6 +354,19 @@ def test_a_recording_that_is_stopped_keeps_what_was_measured(tmp_path):
     assert read_recording(unfinished).measurements
 
 
+def test_a_file_elsewhere_is_compared_with_the_devices_that_are_known(workbench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = Path(__file__).parent.parent / "datasets" / "devices" / "raspberry-pi-5.json"
+    (tmp_path / "pi.json").write_bytes(known.read_bytes())
+    code, printed, _ = workbench("compare", "--with", "pi.json")
+    assert code == 0
+    assert "(raspberry-pi-5)" in printed
+    assert "(pi)" in printed
+    code, _, told = workbench("compare", "--with", "missing.json")
+    assert code == 2
+    assert "missing.json is no file" in told
+
+
 def test_nothing_recorded_before_is_replaced_unasked(workbench, monkeypatch, tmp_path):
     monkeypatch.setattr("workbench.recordings.FOLDER", tmp_path)
     there = tmp_path / f"{file_name(find_device('cpu').description)}.json"

@@ -53,7 +53,7 @@ def test_the_lead_changes_where_it_does_and_only_by_more_than_a_draw():
     assert (change.batch_size, change.before, change.after) == (16, "CPU", "GPU")
     level = Comparison([row("A", 1, 1.0), row("B", 1, 1.2), row("A", 2, 2.0), row("B", 2, 1.95)])
     assert level.crossovers() == []
-    assert "A is ahead or level at every batch size compared, from 1 to 2." in level.sentences(1)
+    assert "A is ahead, level or too close to tell at every batch size compared, from 1 to 2." in level.sentences(1)
     clear = Comparison([row("A", 1, 1.0), row("B", 1, 1.2), row("A", 2, 2.0), row("B", 2, 2.2)])
     assert "A is ahead at every batch size compared, from 1 to 2." in clear.sentences(1)
 
@@ -73,14 +73,15 @@ def test_a_lead_for_want_of_a_rival_is_told_as_such():
     assert [(each.batch_size, each.after, each.met) for each in small.crossovers()] == [(16, "GPU", True)]
 
 
-def test_an_upper_bound_bears_no_ratio_and_no_lead():
+def test_an_assumed_power_bears_no_ratio_and_no_lead():
     def board(name: str, size: int, joules: float) -> Measurement:
         return row(name, size, 0.01, origin="modelled", source="modelled from its data sheet", energy_joules=joules)
 
     found = Comparison([board(name, size, joules) for size in (1, 2) for name, joules in (("A", 1e-3), ("B", 3e-3))])
     first, last = (sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in found.sentences(1, "energy"))
     assert first == (
-        "One picture at a time, A answers with at most 1.00 mJ a picture (modelled); B: at most 3.00 mJ (modelled)."
+        "One picture at a time, A answers with 1.00 mJ at full power a picture (modelled); B: 3.00 mJ at full power "
+        "(modelled)."
     )
     assert last == TEMPLATES["modelled"]
 
@@ -127,9 +128,9 @@ def test_every_template_can_be_filled_and_is_the_only_wording():
             for name, facts in both.facts(size, metric):
                 used.add(name)
                 assert not re.search(r"[{}]|None", TEMPLATES[name].format(**facts))
-    assert {"latency", "throughput", "memory", "crossover", "modelled", "not measurable"} <= used
+    assert {"latency", "throughput", "memory", "crossover", "modelled", "no figure"} <= used
     said = " ".join(found.sentences(1, "energy"))
-    assert said == "Not measurable here: energy of a picture of CPU, GPU."
+    assert said == "No figure, for want of a meter or a model: energy of a picture of CPU, GPU."
 
 
 def test_names_hold_only_what_tells_apart():
@@ -151,15 +152,34 @@ def test_the_last_of_equal_measurements_counts():
     assert [r.value for r in found.rows(1)] == [0.5]
 
 
-def test_one_subject_is_left_of_each_device():
-    found = cpu_and_gpu() + [row("CPU", size, 90e-6 * size, engine="eager", threads=2) for size in (1, 4, 16, 64)]
-    best = found.best_of_each()
-    assert {(m.device, m.engine) for m in best.measurements} == {("CPU", "eager"), ("GPU", "eager")}
-    assert len(best.measurements) == 8
-    # Who was measured at one size alone does not stand for a device that was measured at four.
-    assert (found + Comparison([row("CPU", 1, 1e-9, engine="compiled")])).best_of_each() == best
-    lean = found + [row("CPU", size, 1.0 * size, engine="lean", memory_bytes=1) for size in (1, 4, 16, 64)]
+def test_devices_are_compared_by_the_best_that_each_does_at_each_batch_size():
+    # A second engine of the CPU is quicker with many pictures, and slower with one.
+    many = [row("CPU", size, 200e-6 + 50e-6 * size, engine="eager", threads=2) for size in (1, 4, 16, 64)]
+    best = (cpu_and_gpu() + many).best_of_each()
+    assert set(best.subjects.values()) == {"CPU", "GPU"}
+    engines = {m.batch_size: m.engine for m in best.measurements if m.device == "CPU"}
+    assert engines == {1: "onnx", 4: "onnx", 16: "eager", 64: "eager"}
+    assert "eager fp32, 2 threads" in best.table(64)
+    assert [(each.batch_size, each.after) for each in best.crossovers()] == [(64, "GPU")]
+    assert best.select(batch_size=1).by_device
+    assert (best + best).by_device
+    assert not (best + cpu_and_gpu()).by_device
+    # By another metric another engine may stand for it; without a figure the quickest does.
+    lean = cpu_and_gpu() + [row("CPU", size, 1.0 * size, engine="lean", memory_bytes=1) for size in (1, 4, 16, 64)]
     assert {m.engine for m in lean.best_of_each("memory").measurements if m.device == "CPU"} == {"lean"}
+    assert {m.engine for m in lean.best_of_each("energy").measurements if m.device == "CPU"} == {"onnx"}
+
+
+def test_a_modelled_figure_decides_nothing_that_is_near():
+    def board(size: int, seconds: float) -> Measurement:
+        return row("Board", size, seconds, origin="modelled", source="modelled from its data sheet")
+
+    near = Comparison([row("CPU", 1, 1.0), board(1, 1.5), row("CPU", 2, 2.0), board(2, 1.5)])
+    first = near.sentences(1)[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert first.endswith("; Board is too close to tell by a modelled figure (1.50 s, modelled).")
+    assert near.crossovers() == []
+    far = Comparison([row("CPU", 1, 1.0), board(1, 1.5), row("CPU", 2, 4.0), board(2, 1.5)])
+    assert [(each.batch_size, each.after) for each in far.crossovers()] == [(2, "Board")]
 
 
 def test_select_takes_one_or_several_values():
@@ -187,7 +207,7 @@ def test_mixed_questions_and_unknown_answers_are_sentences():
         mixed.rows(1)
     with pytest.raises(WorkbenchError, match="more than one model"):
         (cpu_and_gpu() + Comparison([row("CPU", 1, 1.0, model="mlp")])).sentences(1)
-    with pytest.raises(WorkbenchError, match="Nothing was measured at batch size 3: there is 1, 4, 16, 64"):
+    with pytest.raises(WorkbenchError, match="There is no figure at batch size 3; there is at 1, 4, 16, 64"):
         cpu_and_gpu().rows(3)
     with pytest.raises(WorkbenchError, match="metric = 'beauty'"):
         cpu_and_gpu().rows(1, "beauty")  # type: ignore[arg-type]

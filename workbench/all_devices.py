@@ -88,12 +88,13 @@ def errors_of_the_model(recordings: Sequence[Recording]) -> dict[str, tuple[Mode
 
 def told_errors(recordings: Sequence[Recording]) -> str:
     """How far off the model was where it could be checked, in a sentence; empty where it could not."""
-    factors = [(error.factor, name) for name, errors in errors_of_the_model(recordings).items() for error in errors]
+    errors = errors_of_the_model(recordings)
+    factors = [error.factor for found in errors.values() for error in found]
     if not factors:
         return ""
-    worst, where = max(factors)
-    middle = statistics.median(factor for factor, _ in factors)
+    gpus = {recording.card.name for recording in recordings if recording.card.is_gpu} & set(errors)
+    unseen = "" if gpus else ", no GPU among them"
     return (
-        f"Where the model could be checked, on {len(factors):,} recorded points, it was off by a factor of "
-        f"{middle:.1f} in the median and {worst:.1f} at worst ({where})."
+        f"Where the model could be checked, on {len(factors):,} recorded points of {', '.join(errors)}{unseen}, it was "
+        f"off by a factor of {statistics.median(factors):.1f} in the median and {max(factors):.1f} at worst."
     )

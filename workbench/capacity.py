@@ -30,7 +30,8 @@ class Fit:
 
     parts: the bytes of each thing that has to be kept. bytes: of those in the memory that is fullest, and limit_bytes:
     its size; a microcontroller has two, flash for weights that never change and RAM. breaks: the limit that is
-    exceeded, memory and flash before power; None where all hold. sentence: the same for people, with figures.
+    exceeded, memory and flash before power; None where all hold, or where it is not known what the device draws.
+    verdict: in a few words, "fits", "fits, power unknown", "does not fit: memory"; sentence: with figures.
     """
 
     device: str
@@ -39,6 +40,7 @@ class Fit:
     bytes: int
     limit_bytes: int
     breaks: Limit | None
+    verdict: str
     sentence: str
 
     @property
@@ -131,6 +133,8 @@ def _fit(card: DeviceCard, need: str, parts: Mapping[str, int], in_flash: set[st
     breaks: Limit | None = fullest if size > limit else None
     if breaks is None and watts is not None and card.watts is not None and card.watts > watts:
         breaks = "power"
+    unknown = ", power unknown" if watts is not None and card.watts is None else ""
+    verdict = f"fits{unknown}" if breaks is None else f"does not fit: {breaks}"
     return Fit(
         device=card.name,
         need=need,
@@ -138,6 +142,7 @@ def _fit(card: DeviceCard, need: str, parts: Mapping[str, int], in_flash: set[st
         bytes=size,
         limit_bytes=limit,
         breaks=breaks,
+        verdict=verdict,
         sentence=_sentence(card, need, memories, fullest, breaks, watts),
     )
 

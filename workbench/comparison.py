@@ -20,6 +20,9 @@ from workbench.units import format_rate, format_ratio
 
 # Two medians closer than this on a machine that does other things too are a draw: they lead by turns.
 DRAW = 1.05
+# A modelled figure that is nearer than this to another decides nothing: the model is off by more now and then
+# (docs/devices.md tells by how much).
+DOUBT = 2.0
 
 TEMPLATES = {
     "latency": "{batch}, {best} {does} in {value} ({origin}){lead}.",
@@ -29,20 +32,21 @@ TEMPLATES = {
     "memory of nothing": "{batch}, {best} {does} in too little working memory to measure ({origin}){lead}.",
     "lead": ", {ratio} {better} {second} ({second_value}, {second_origin})",
     "draw": "; {second} is level with it ({second_value}, {second_origin})",
+    "doubt": "; {second} is too close to tell by a modelled figure ({second_value}, {second_origin})",
     "beside": "; {second}: {second_value} ({second_origin})",
     "crossover": "From batch {batch_size} on, {after} leads; before that, {before}.",
     "succession": "From batch {batch_size} on, {after} leads among those that have a figure there.",
     "no crossover": "{best} is ahead at every batch size compared, from {first} to {last}.",
-    "level": "{best} is ahead or level at every batch size compared, from {first} to {last}.",
+    "level": "{best} is ahead, level or too close to tell at every batch size compared, from {first} to {last}.",
     "modelled": "Modelled figures are computed from data sheets; nobody measured them.",
-    "not measurable": "Not measurable here: {names}.",
+    "no figure": "No figure, for want of a meter or a model: {names}.",
 }
 _BETTER = {"latency": "as fast as", "throughput": "as fast as", "energy": "as frugal as", "memory": "as small as"}
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is compared: a device with an engine, a number format and a number of threads."""
+    """What is compared: a device with an engine, a number format and a number of threads, or a device alone."""
 
     device: str
     engine: str
@@ -81,18 +85,20 @@ class Comparison:
     """Measurements of any origin, compared. `str()` of it is the table at its smallest batch size.
 
     Where several measurements say the same thing (same phase, model, device, engine, precision, threads, batch size),
-    the last one counts.
+    the last one counts. by_device: devices are compared, each with one measurement a batch size, whatever its engine.
     """
 
     measurements: tuple[Measurement, ...] = field(default=())
+    by_device: bool = False
 
-    def __init__(self, measurements: Iterable[Measurement] = ()) -> None:
-        latest = {(m.phase, m.model, _subject(m), m.batch_size): m for m in measurements}
+    def __init__(self, measurements: Iterable[Measurement] = (), *, by_device: bool = False) -> None:
+        object.__setattr__(self, "by_device", by_device)
+        latest = {(m.phase, m.model, self._subject(m), m.batch_size): m for m in measurements}
         object.__setattr__(self, "measurements", tuple(latest.values()))
 
     def __add__(self, other: Comparison | Iterable[Measurement]) -> Comparison:
-        more = other.measurements if isinstance(other, Comparison) else tuple(other)
-        return Comparison((*self.measurements, *more))
+        more = other if isinstance(other, Comparison) else Comparison(other)
+        return Comparison((*self.measurements, *more.measurements), by_device=self.by_device and more.by_device)
 
     def select(self, **wanted: Any) -> Comparison:
         """Those whose fields are as wanted: `select(phase="inference", engine=("onnx", "eager"), batch_size=1)`.
@@ -105,33 +111,37 @@ class Comparison:
                 raise WorkbenchError(f"A measurement has no field {name!r}: choose from {known}.")
         several = (tuple, list, set, frozenset, range)
         choices = {name: value if isinstance(value, several) else (value,) for name, value in wanted.items()}
-        return Comparison(
+        return self._of(
             m for m in self.measurements if all(getattr(m, name) in values for name, values in choices.items())
         )
 
     def best_of_each(self, metric: Metric = "latency") -> Comparison:
-        """One subject for each device and origin: the best by `metric` on average, of those measured at most sizes.
+        """Devices beside each other: of each device and origin, at each batch size, the best that it does by `metric`.
 
-        Raises WorkbenchError where phases or models are mixed.
+        Where there is no such figure, the quickest stands for it. Raises WorkbenchError where phases or models are
+        mixed.
         """
         how = self._one_question(metric)
-        grouped: dict[tuple[str, str], dict[Subject, list[Measurement]]] = {}
+        chosen: dict[tuple[str, str, int], Measurement] = {}
         for m in self.measurements:
-            grouped.setdefault((m.device, m.origin), {}).setdefault(_subject(m), []).append(m)
-        chosen: list[Measurement] = []
-        for subjects in grouped.values():
-            figures = {subject: _figures(found, how) for subject, found in subjects.items()}
-            most = max(map(len, figures.values()))
-            able = {subject: found for subject, found in figures.items() if len(found) == most}
-            shared = set.intersection(*map(set, able.values()))
-            chosen += subjects[min(able, key=lambda subject: _badness(able[subject], shared, how))]
-        return Comparison(chosen)
+            key = (m.device, m.origin, m.batch_size)
+            if key not in chosen or _rank(m, how) < _rank(chosen[key], how):
+                chosen[key] = m
+        return Comparison(chosen.values(), by_device=True)
 
     def best(self, count: int, metric: Metric = "latency") -> Comparison:
         """The `count` best subjects at the smallest batch size, where a chart cannot tell more of them apart."""
         ranked = {row.name: None for size in self.batch_sizes for row in self.rows(size, metric)}
         kept = set(list(ranked)[:count])
-        return Comparison(m for m in self.measurements if self.name_of(m) in kept)
+        return self._of(m for m in self.measurements if self.name_of(m) in kept)
+
+    def _of(self, measurements: Iterable[Measurement]) -> Comparison:
+        return Comparison(measurements, by_device=self.by_device)
+
+    def _subject(self, m: Measurement) -> Subject:
+        if self.by_device:
+            return Subject(m.device, "", "", 0, m.origin)
+        return Subject(m.device, m.engine, m.precision, m.threads, m.origin)
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -151,7 +161,7 @@ class Comparison:
     @cached_property
     def subjects(self) -> dict[Subject, str]:
         """What is compared, and what each is called: only what tells them apart."""
-        found = list(dict.fromkeys(_subject(m) for m in self.measurements))
+        found = list(dict.fromkeys(self._subject(m) for m in self.measurements))
         devices = {subject.device for subject in found}
         names: dict[Subject, str] = {}
         for subject in found:
@@ -172,7 +182,7 @@ class Comparison:
 
     def name_of(self, measurement: Measurement) -> str:
         """What the subject of one of these measurements is called here."""
-        return self.subjects[_subject(measurement)]
+        return self.subjects[self._subject(measurement)]
 
     def rows(self, batch_size: int, metric: Metric = "latency") -> list[Row]:
         """Every subject at `batch_size`, the best first, those without a figure last.
@@ -184,13 +194,14 @@ class Comparison:
         here = [m for m in self.measurements if m.batch_size == batch_size]
         if not here:
             known = ", ".join(map(str, self.batch_sizes)) or "none"
-            raise WorkbenchError(f"Nothing was measured at batch size {shortened(repr(batch_size))}: there is {known}.")
-        rows = [_row(self.name_of(m), m, how) for m in here]
-        sign = -1.0 if how.higher_wins else 1.0
-        return sorted(rows, key=lambda row: (row.value is None, sign * (row.value or 0.0)))
+            raise WorkbenchError(
+                f"There is no figure at batch size {shortened(repr(batch_size))}; there is at {known}."
+            )
+        ranked = sorted(here, key=lambda m: _rank(m, how))
+        return [_row(self.name_of(m), m, how) for m in ranked]
 
     def crossovers(self, metric: Metric = "latency") -> list[Crossover]:
-        """The batch sizes at which another subject takes the lead, by more than a draw (DRAW).
+        """The batch sizes at which another subject takes the lead, by more than DRAW, or DOUBT where one is modelled.
 
         Sizes at which fewer than two have a figure are passed over.
         """
@@ -201,7 +212,7 @@ class Comparison:
             here, best = {row.name: row for row in ranked}, ranked[0]
             if leader is None:
                 leader = best.name
-            elif leader not in here or _ratio(best, here[leader]) > DRAW:
+            elif leader not in here or _leads(best, here[leader]):
                 met = leader in here and best.name in before
                 size = best.measurement.batch_size
                 found.append(Crossover(batch_size=size, before=leader, after=best.name, met=met))
@@ -222,11 +233,11 @@ class Comparison:
         if known:
             name = "memory of nothing" if known[0].value == 0 else metric
             said.append((name, self._first_fact(known, batch_size, metric)))
-            if len(known) > 1 and not any(how.bounds(row.measurement) for row in known):
+            if len(known) > 1 and not any(how.assumes(row.measurement) for row in known):
                 said += self.lead_facts(metric)
         if len(known) < len(rows):
             missing = ", ".join(row.name for row in rows if row.value is None)
-            said.append(("not measurable", {"names": f"{how.title} of {missing}"}))
+            said.append(("no figure", {"names": f"{how.title} of {missing}"}))
         if any(row.measurement.origin == "modelled" for row in known):
             said.append(("modelled", {}))
         return said
@@ -246,7 +257,7 @@ class Comparison:
                 for each in found
             ]
         best = contests[0][1][0].name
-        alone = all(best == rows[0].name and _ratio(rows[0], rows[1]) > DRAW for _, rows in contests)
+        alone = all(best == rows[0].name and _leads(rows[0], rows[1]) for _, rows in contests)
         facts = {"best": best, "first": f"{contests[0][0]:,}", "last": f"{contests[-1][0]:,}"}
         return [("no crossover" if alone else "level", facts)]
 
@@ -260,9 +271,11 @@ class Comparison:
         settings = [_setting(row.measurement) for row in rows]
         # Where the names say it already, it is not said again.
         named = all(setting in row.name for setting, row in zip(settings, rows, strict=True))
-        lines = [("", METRICS[metric].title, "90 % within", "pictures/s", "" if named else "with", "origin")]
+        twice = metric == "throughput"
+        speeds = "" if twice else "pictures/s"
+        lines = [("", METRICS[metric].title, "time, 90 % within", speeds, "" if named else "with", "origin")]
         for row, setting in zip(rows, settings, strict=True):
-            speed = format_rate(row.measurement.pictures_per_second)
+            speed = "" if twice else format_rate(row.measurement.pictures_per_second)
             told = "" if named else setting
             lines.append((row.name, row.text, row.spread, speed, told, told_origin(row.measurement)))
         widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -304,8 +317,13 @@ class Comparison:
         if len(known) > 1:
             second = known[1]
             ratio = _ratio(best, second)
-            bounds = any(METRICS[metric].bounds(row.measurement) for row in (best, second))
-            kind = "beside" if bounds or math.isinf(ratio) else "lead" if ratio > DRAW else "draw"
+            assumed = any(METRICS[metric].assumes(row.measurement) for row in (best, second))
+            if assumed or math.isinf(ratio):
+                kind = "beside"
+            elif _leads(best, second):
+                kind = "lead"
+            else:
+                kind = "draw" if _margin(best, second) == DRAW else "doubt"
             facts["lead"] = TEMPLATES[kind].format(
                 ratio=format_ratio(ratio),
                 better=_BETTER[metric],
@@ -316,16 +334,11 @@ class Comparison:
         return facts
 
 
-def _figures(found: Iterable[Measurement], how: Quantity) -> dict[int, float]:
-    """The figure at each batch size where there is one."""
-    values = {m.batch_size: how.value(m) for m in found}
-    return {size: value for size, value in values.items() if value is not None}
-
-
-def _badness(figures: dict[int, float], sizes: set[int], how: Quantity) -> float:
-    """Mean logarithm at these batch sizes; of what should be high, its negative."""
-    logs = [math.log(max(figures[size], 1e-12)) for size in sizes]
-    return (-1 if how.higher_wins else 1) * sum(logs) / len(logs) if logs else math.inf
+def _rank(measurement: Measurement, how: Quantity) -> tuple[bool, float, float]:
+    """Lower is better; without a figure, by time."""
+    value = how.value(measurement)
+    sign = -1.0 if how.higher_wins else 1.0
+    return value is None, sign * (value or 0.0), measurement.latency.p50
 
 
 def _with(engine: str, precision: str) -> str:
@@ -347,12 +360,6 @@ def _full_name(subject: Subject) -> str:
     return f"{subject.device}, {engine}, {_threads(subject.threads)}, {subject.origin}"
 
 
-def _subject(measurement: Measurement) -> Subject:
-    return Subject(
-        measurement.device, measurement.engine, measurement.precision, measurement.threads, measurement.origin
-    )
-
-
 def _row(name: str, measurement: Measurement, how: Quantity) -> Row:
     value, latency = how.value(measurement), measurement.latency
     slower = latency.p90 / latency.p50 - 1
@@ -363,6 +370,16 @@ def _row(name: str, measurement: Measurement, how: Quantity) -> Row:
         spread=f"+{100 * slower:.0f} %" if latency.count else "–",
         measurement=measurement,
     )
+
+
+def _margin(best: Row, other: Row) -> float:
+    modelled = "modelled" in (best.measurement.origin, other.measurement.origin)
+    return DOUBT if modelled else DRAW
+
+
+def _leads(best: Row, other: Row) -> bool:
+    """Whether the first is ahead by more than chance, or by more than a model can be trusted."""
+    return _ratio(best, other) > _margin(best, other)
 
 
 def _ratio(best: Row, other: Row) -> float:

@@ -41,12 +41,17 @@ def comparison_html(*, recordings: Sequence[Recording], model: str = "convnet", 
     left_out = list(notes)
     body: list[Content] = [
         tag("h1", "Which device, for which half of the work?"),
-        tag("p", f"One network ({model}), the same weights where they were measured. ", _ORIGINS, class_="lead"),
+        tag(
+            "p",
+            f"One network ({model}); every device that was measured ran the same weights. ",
+            _ORIGINS,
+            class_="lead",
+        ),
     ]
     for phase, title in _PHASES:
         found = compared(recordings, phase=phase, model=model, skipped=left_out).best_of_each()
         if found.measurements:
-            body += [tag("h2", title), *_phase(found, phase)]
+            body += [tag("h2", title), *_phase(found, phase, [each.card.name for each in recordings])]
     body += [tag("h2", "Does it fit?"), *_capacity(recordings, model)]
     body += [tag("h2", "How far off is the model?"), *_errors(recordings)]
     body += [tag("h2", "The devices, and where their figures come from"), *_cards(recordings)]
@@ -56,25 +61,25 @@ def comparison_html(*, recordings: Sequence[Recording], model: str = "convnet", 
 
 
 _ORIGINS = (
-    "A figure is measured here, recorded on the machine named, or modelled: computed from a data sheet. Solid lines "
-    "are measured, dashed ones recorded, dotted ones modelled."
+    "At each batch size a device shows the engine that is best there. A figure is recorded, on the machine named, or "
+    "modelled: computed from a data sheet. Dashed lines are recorded, dotted ones modelled."
 )
 
 
-def _phase(found: Comparison, phase: str) -> Iterable[Content]:
+def _phase(found: Comparison, phase: str, order: Sequence[str]) -> Iterable[Content]:
     sizes = [size for size in _TABLE_SIZES if size in found.batch_sizes] or list(found.batch_sizes[:1])
     said = dict.fromkeys(sentence for size in sizes for sentence in found.sentences(size))
     yield tag("ul", (tag("li", sentence) for sentence in said))
     drawn: tuple[Metric, ...] = ("latency", "throughput")
-    yield tag("div", [_chart(found, metric, f"{phase}-{metric}") for metric in drawn])
+    yield tag("div", [_chart(found, metric, f"{phase}-{metric}", order) for metric in drawn])
     for size in sizes:
         yield _table(found, size, f"{phase.capitalize()}, {size} picture{'s' if size > 1 else ''} at once")
 
 
-def _chart(found: Comparison, metric: Metric, name: str) -> Content:
+def _chart(found: Comparison, metric: Metric, name: str, order: Sequence[str]) -> Content:
     figure, axes = plots.new_figure(8.6, 5.2)
     drawn = found.best(MOST_LINES, metric)
-    plots.batch_size_curves(drawn, axes, metric)
+    plots.batch_size_curves(drawn, axes, metric, order=order)
     rest = len(found.subjects) - len(drawn.subjects)
     note = tag("figcaption", f"The best {MOST_LINES}; {rest} more are in the tables.") if rest else ""
     return tag("figure", chart(figure, plots.alt_text(axes), name), note)
@@ -96,12 +101,14 @@ def _capacity(recordings: Sequence[Recording], model: str) -> Iterable[Content]:
     rows = []
     for recording in recordings:
         for fit in fits(recording.card, cost, {"uint8": pictures}):
-            verdict = "fits" if fit.breaks is None else tag("strong", f"does not fit: {fit.breaks}", class_="bad")
+            verdict = fit.verdict if fit.fits else tag("strong", fit.verdict, class_="bad")
             rows.append((fit.device, fit.need, format_bytes(fit.bytes), format_bytes(fit.limit_bytes), verdict))
-    yield tag(
-        "p", f"For {model} on 32×32 colour pictures, in batches of {cost.batch_size}, with {cost.pictures:,} pictures "
-        "to learn from. Bytes of the network and the data alone, modelled; the program and its libraries come on top."
-    )  # fmt: skip
+    about = (
+        f"For {model} on 32×32 colour pictures: inference of one picture, training in batches of {cost.batch_size}, "
+        f"with {cost.pictures:,} pictures to learn from. Bytes of the network and the data alone, modelled; program "
+        "and libraries come on top."
+    )
+    yield tag("p", about)
     yield table(
         "What has to be kept, and what there is", ("device", "need", "bytes", "there", ""), rows, numeric=(2, 3)
     )
@@ -144,12 +151,18 @@ def _cards(recordings: Sequence[Recording]) -> Iterable[Content]:
                 _figure(card.memory_bandwidth, 1e9, "GB/s"),
                 _figure(card.watts, 1, "W"),
                 _figure(card.mass_grams, 1, "g"),
-                _figure(card.price_dollars, 1, "$"),
+                _figure(card.price_dollars, 1, "US$"),
                 f"recorded {recording.created}" if recording.measurements else "modelled",
             )
         )
     head = ("device", "kind", "memory", "fp32 peak", "memory bandwidth", "power", "mass", "price", "figures are")
-    yield table("What the data sheets say", head, rows, numeric=range(2, 8))
+    shown = [place for place in range(len(head)) if any(row[place] != _UNKNOWN for row in rows)]
+    yield table(
+        "What is known of them",
+        [head[place] for place in shown],
+        [[row[place] for place in shown] for row in rows],
+        numeric=range(2, len(shown) - 1),
+    )
     for recording in recordings:
         lines = [tag("li", tag("strong", f"{key}: "), text) for key, text in recording.card.sources.items()]
         if recording.method:
@@ -160,5 +173,11 @@ def _cards(recordings: Sequence[Recording]) -> Iterable[Content]:
         yield tag("details", tag("summary", f"Sources of {recording.card.name}"), tag("ul", lines))
 
 
+_UNKNOWN = "–"
+
+
 def _figure(value: float | None, factor: float, unit: str) -> str:
-    return "–" if value is None else f"{value / factor:,.4g}\N{NO-BREAK SPACE}{unit}"
+    if value is None:
+        return _UNKNOWN
+    number = value / factor
+    return f"{number:,.0f}\N{NO-BREAK SPACE}{unit}" if number >= 1000 else f"{number:.4g}\N{NO-BREAK SPACE}{unit}"

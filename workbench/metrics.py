@@ -16,27 +16,27 @@ Metric = Literal["latency", "throughput", "energy", "memory"]
 class Quantity:
     """One metric. value: of a measurement, None where it was not measurable. text: a value with its unit.
 
-    bounded: what is modelled is no estimate but the most it can be, so that it bears no ratio.
+    assumed: what is modelled rests on an assumption besides the model, that it tells, so that it bears no ratio.
     """
 
     title: str
     value: Callable[[Measurement], float | None]
     text: Callable[[float], str]
     higher_wins: bool = False
-    bounded: bool = False
+    assumed: str = ""
 
     def told(self, measurement: Measurement) -> str:
-        """The figure for people: "1.20 ms", "at most 3.00 mJ", "too little to measure"; "–" where there is none."""
+        """The figure for people: "1.20 ms", "3.00 mJ at full power", "too little to measure"; "–" for none."""
         value = self.value(measurement)
         if value is None:
             return "–"
         if value == 0:
             return "too little to measure"
-        return f"at most {self.text(value)}" if self.bounds(measurement) else self.text(value)
+        return f"{self.text(value)} {self.assumed}" if self.assumes(measurement) else self.text(value)
 
-    def bounds(self, measurement: Measurement) -> bool:
-        """Whether its figure is only the most that it can be."""
-        return self.bounded and measurement.origin == "modelled"
+    def assumes(self, measurement: Measurement) -> bool:
+        """Whether its figure rests on more than the model of its time."""
+        return bool(self.assumed) and measurement.origin == "modelled"
 
 
 METRICS: dict[str, Quantity] = {
@@ -47,12 +47,12 @@ METRICS: dict[str, Quantity] = {
         text=lambda value: f"{format_rate(value)} pictures/s",
         higher_wins=True,
     ),
-    # A modelled device is taken to draw all that it may.
+    # A modelled device is taken to draw all that it may, for all of the modelled time.
     "energy": Quantity(
         title="energy of a picture",
         value=lambda m: None if m.energy_joules is None else m.energy_joules / m.batch_size,
         text=format_energy,
-        bounded=True,
+        assumed="at full power",
     ),
     "memory": Quantity(
         title="working memory of a batch",

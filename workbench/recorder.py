@@ -26,6 +26,7 @@ from workbench.hyperparameters import HyperParameters
 from workbench.inference import Predictor
 from workbench.measurement import Measurement
 from workbench.models import build_model
+from workbench.peaks import cpu_figures
 from workbench.recordings import FOLDER, Recording, file_name, recorded
 from workbench.sealed import shortened, versions
 from workbench.sweeps import BATCH_SIZES, LARGEST_BATCH, Contestant, DropOut, sweep
@@ -78,7 +79,8 @@ def record_machine(
         raise WorkbenchError(
             f"batch_sizes = {shortened(batch_sizes)}: must be whole numbers from 1 to {LARGEST_BATCH:,}."
         )
-    card = card_of(place) if card is None else _own(card, place)
+    created = datetime.now(UTC).date().isoformat()
+    card = _measured_card(place, created) if card is None else _own(card, place)
     left_out: list[DropOut] = [] if dropped is None else dropped
     predictors = _predictors(bundle, place)
     _prove(predictors)
@@ -87,7 +89,6 @@ def record_machine(
     pictures = torch.from_numpy(bundle.self_test_pictures.copy())
     labels = torch.from_numpy(bundle.self_test_expected.argmax(axis=1).copy())
     groups: tuple[Sequence[Contestant], ...] = (predictors, steps, others)
-    created = datetime.now(UTC).date().isoformat()
     used = versions("torch", "torchvision", "onnxruntime", "numpy") | _commit()
 
     def recording_of(found: Sequence[Measurement]) -> Recording:
@@ -132,6 +133,12 @@ def card_of(place: Device) -> DeviceCard:
         memory_bytes=place.memory_bytes,
         sources={"cores": source, "memory_bytes": source},
     )
+
+
+def _measured_card(place: Device, day: str) -> DeviceCard:
+    figures = cpu_figures(place, day)
+    card = card_of(place)
+    return replace(card, **figures | {"sources": {**card.sources, **figures.get("sources", {})}})
 
 
 def _own(card: DeviceCard, place: Device) -> DeviceCard:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from workbench.sealed import shortened
 
 FOLDER = Path(__file__).resolve().parent.parent / "datasets" / "devices"
 FORMAT = "workbench device 1"
+UNFINISHED = "-unfinished.json"  # what a recording that was stopped has measured
 MAX_FILE_BYTES = 4 * 2**20
 MAX_MEASUREMENTS = 10_000
 
@@ -71,14 +72,23 @@ def load_recordings(folder: Path | str | None = None, *, skipped: list[str] | No
     for path in sorted(place.glob("*.json")):
         if path.name == "schema.json":
             continue
+        if path.name.endswith(UNFINISHED):
+            if skipped is not None:
+                skipped.append(f"{shortened(path.name)} is an unfinished recording: rename it, and it is compared.")
+            continue
         try:
             found.append(read_recording(path))
         except WorkbenchError as error:
             if skipped is None:
                 raise
             skipped.append(str(error))
-    used = Counter(recording.card.name for recording in found)
-    return tuple(_renamed(each) if used[each.card.name] > 1 else each for each in found)
+    return told_apart(found)
+
+
+def told_apart(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
+    """The same, where cards give two devices one name with the names of their files behind it."""
+    used = Counter(recording.card.name for recording in recordings)
+    return tuple(_renamed(each) if used[each.card.name] > 1 else each for each in recordings)
 
 
 def _renamed(recording: Recording) -> Recording:

@@ -40,7 +40,7 @@ BANDWIDTH_REACH = 0.75
 # https://www.cs.virginia.edu/~mwb7w/cuda_support/memory_transfer_overhead.html, read 2026-11-25).
 COPY_REACH = 1 / 2.4
 # A runtime that planned the whole network hands an operation over more cheaply than PyTorch called from Python.
-# Measured here on one core of an AMD EPYC, operations on 8 values: 0.20 µs in ONNX Runtime 1.32, 0.97 µs in PyTorch
+# Measured on one core of an AMD EPYC (Zen 4), operations on 8 values: 0.20 µs in ONNX Runtime 1.32, 0.97 µs in PyTorch
 # 2.15. A C program's card already counts a function call.
 LAUNCH_SHARE = {"onnx": 0.2, "onnx-int8": 0.2}
 
@@ -179,7 +179,7 @@ def modelled(
     """What `card` would take for a batch of each size, all cores at work, as measurements of origin "modelled".
 
     engine, precision: those of `natural_engine` unless given. The energy is the most the device may draw times the
-    seconds, an upper bound. Raises WorkbenchError for what the card does not tell.
+    modelled seconds. Raises WorkbenchError for what the card does not tell.
     """
     usual_engine, usual_precision = natural_engine(card, phase)
     engine = engine or usual_engine

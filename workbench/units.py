@@ -52,7 +52,7 @@ def format_rate(per_second: float) -> str:
 
 def format_ratio(ratio: float) -> str:
     """5.31 -> "5.3×", 0.5 -> "0.50×"; two significant digits, whole from ten on."""
-    return f"{ratio:,.0f}×" if ratio >= 9.95 else f"{ratio:.1f}×" if ratio >= 0.995 else f"{ratio:.2g}×"
+    return f"{ratio:,.0f}×" if ratio >= 9.95 else f"{ratio:.1f}×" if ratio >= 0.995 else f"{ratio:#.2g}×"
 
 
 def format_number(value: object) -> str:

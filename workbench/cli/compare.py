@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -37,8 +38,9 @@ def record(
 ) -> None:
     """Measure this machine on the reference network, and write its figures beside those of other devices."""
     from workbench.atomic import check_writable
+    from workbench.devices import usable_cores
     from workbench.recorder import record_machine
-    from workbench.recordings import read_recording, write_recording
+    from workbench.recordings import UNFINISHED, read_recording, write_recording
     from workbench.sweeps import BATCH_SIZES
 
     known = read_recording(card).card if card else None
@@ -46,7 +48,10 @@ def record(
     if path.is_dir() or not path.parent.is_dir():
         raise WorkbenchError(f"--out {path}: name a file in a folder that exists, such as my-machine.json.")
     check_writable(path)
-    unfinished = path.with_name(f"{path.stem}-unfinished.json")
+    unfinished = path.with_name(path.stem + UNFINISHED)
+    load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, usable_cores()
+    if load > 0.5 * cores:
+        say(f"note: this machine is busy (a load of {load:.1f} on {cores} cores): it will look slower than it is.")
     dropped: list[DropOut] = []
     steps = record_machine(device, batch_sizes=batch_sizes or BATCH_SIZES, seconds=seconds, card=known, dropped=dropped)
     with progress_bar() as progress:
@@ -75,7 +80,7 @@ def record(
         return
     _tell(recording)
     say(f"Written: {path}")
-    say("Next:    workbench compare")
+    say("Next:    workbench compare" + ("" if out is None else f" --with {path}"))
 
 
 @app.command(epilog="Example:  workbench compare --phase training --batch-size 1 --batch-size 128")
@@ -85,9 +90,10 @@ def compare(
     metric: Annotated[str, typer.Option(help="latency, throughput, energy or memory.")] = "latency",
     batch_sizes: BatchSizes = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every engine of every device, not only its quickest.")
+        bool, typer.Option("--all", help="Every engine of every device, not only its best at each batch size.")
     ] = False,
     folder: Annotated[Path | None, typer.Option(help="Folder of device files; by default the project's own.")] = None,
+    more: Annotated[list[Path] | None, typer.Option("--with", help="A device file besides (repeatable).")] = None,
     page: Annotated[Path, typer.Option(help="Where to write the page.")] = PAGE,
     as_json: AsJson = False,
 ) -> None:
@@ -96,7 +102,7 @@ def compare(
     from workbench.comparison_page import write_comparison_page
     from workbench.metrics import METRICS
     from workbench.models import ZOO
-    from workbench.recordings import load_recordings
+    from workbench.recordings import load_recordings, read_recording, told_apart
     from workbench.sweeps import BATCH_SIZES
 
     for name, value, choices in (
@@ -108,7 +114,7 @@ def compare(
             raise WorkbenchError(f"--{name} {value}: choose {', '.join(choices)}.")
     asked, measured_by = cast("Phase", phase), cast("Metric", metric)
     skipped: list[str] = []
-    recordings = load_recordings(folder, skipped=skipped)
+    recordings = told_apart((*load_recordings(folder, skipped=skipped), *map(read_recording, more or ())))
     sizes = sorted({*BATCH_SIZES, *(batch_sizes or ())})
     found = compared(recordings, phase=asked, model=model, batch_sizes=sizes, skipped=skipped)
     for sentence in dict.fromkeys(skipped):

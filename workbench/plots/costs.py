@@ -74,11 +74,14 @@ def latency_bars(rows: Sequence[Measurement], axes: Axes) -> Axes:
     return finish(axes, message, f"Bar chart of the median time for {what}, {origins}: {said}.", grid="x")
 
 
-def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "latency") -> Axes:
+def batch_size_curves(
+    comparison: Comparison, axes: Axes, metric: Metric = "latency", *, order: Sequence[str] = ()
+) -> Axes:
     """A metric of each subject over the batch size, both axes logarithmic, with a band from the median to p90.
 
     What is measured is drawn solid with filled marks, recorded with hollow marks, modelled as a thin dotted line with
-    small marks; the legend says it in words. Raises WorkbenchError where phases or models are mixed, or nothing has a
+    small marks; the legend says it in words. order: names that keep their colours and marks in every chart drawn with
+    it, by their places. Raises WorkbenchError where phases or models are mixed, or nothing has a
     figure.
     """
     sizes = comparison.batch_sizes
@@ -93,14 +96,19 @@ def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "late
     if len(lines) > MOST_LINES:
         raise WorkbenchError(f"{len(lines)} lines cannot be told apart in one chart: take best({MOST_LINES}) of them.")
     # In the order of the comparison, so that a device looks the same in every chart of it.
-    order = [name for name in comparison.subjects.values() if name in lines]
-    for name, style in zip(order, STYLES, strict=False):
+    names = [name for name in comparison.subjects.values() if name in lines]
+    kept = list(dict.fromkeys((*order, *names)))
+    places = {name: kept.index(name) % len(STYLES) for name in names}
+    if len(set(places.values())) < len(names):
+        places = {name: place for place, name in enumerate(names)}
+    for name in names:
+        style = STYLES[places[name]]
         points = lines[name]
         x, y, slow, found = (list(column) for column in zip(*points, strict=True))
         look = _BY_ORIGIN[found[0].origin]
         # The colour and the mark tell the subject, the line tells the origin.
-        kept = {"color": style["color"], "marker": style["marker"], "markeredgecolor": style["color"]}
-        axes.plot(x, y, label=_label(name, found[0].origin), **kept, **look)
+        mark = {"color": style["color"], "marker": style["marker"], "markeredgecolor": style["color"]}
+        axes.plot(x, y, label=_label(name, found[0].origin), **mark, **look)
         if metric == "latency" and found[0].latency.count:
             axes.fill_between(x, y, np.array(y) * np.array(slow), color=style["color"], alpha=0.15, linewidth=0)
     how = METRICS[metric]
@@ -116,7 +124,7 @@ def batch_size_curves(comparison: Comparison, axes: Axes, metric: Metric = "late
     for each in comparison.crossovers(metric)[:3]:
         axes.axvline(each.batch_size, color=GRID, linewidth=1.2, zorder=0)
     alt = " ".join(comparison.sentences(sizes[0], metric))
-    message = _lead(comparison, metric) if len(lines) > 1 else f"{order[0]}: {how.title} by batch size"
+    message = _lead(comparison, metric) if len(lines) > 1 else f"{names[0]}: {how.title} by batch size"
     tick_size = TEXT_SIZE if len(sizes) < 9 else TEXT_SIZE - 1
     return finish(axes, message, f"Line chart of {how.title} by batch size. {alt}", tick_size=tick_size)
 
@@ -128,7 +136,7 @@ def _lead(comparison: Comparison, metric: Metric) -> str:
         "crossover": "From batch {batch_size} on, {after} leads",
         "succession": "From batch {batch_size} on, {after} leads among those with a figure",
         "no crossover": "{best} is ahead at every batch size compared",
-        "level": "{best} is ahead or level at every batch size compared",
+        "level": "Nobody is clearly ahead of {best}, at any batch size",
         "": f"{METRICS[metric].title[0].upper()}{METRICS[metric].title[1:]} by batch size",
     }
     return titles[name].format(**facts)

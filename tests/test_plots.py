@@ -352,6 +352,12 @@ def test_devices_are_told_apart_by_mark_and_origin_by_line_and_word() -> None:
     assert "One picture at a time, CPU answers in 100" in plots.alt_text(axes)
     # The same device looks the same in a chart of another metric, where another one leads.
     again = plots.batch_size_curves(_devices(), plots.new_figure()[1], "throughput")
+    assert _title(again) == "From batch 16 on, NVIDIA H100 leads, by pictures a second"
+    # ... or with many fewer devices, where their order is given.
+    few = Comparison(m for m in _devices().measurements if m.device == "Board")
+    names = list(_devices().subjects.values())
+    alone = plots.batch_size_curves(few, plots.new_figure()[1], order=names).get_lines()[0]
+    assert (alone.get_color(), alone.get_marker()) == (lines[2].get_color(), lines[2].get_marker())
     assert [line.get_color() for line in again.get_lines()][:3] == [line.get_color() for line in lines]
 
 

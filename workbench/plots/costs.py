@@ -139,7 +139,8 @@ def _lead(comparison: Comparison, metric: Metric) -> str:
         "level": "Nobody is clearly ahead of {best}, at any batch size",
         "": f"{METRICS[metric].title[0].upper()}{METRICS[metric].title[1:]} by batch size",
     }
-    return titles[name].format(**facts)
+    by = f", by {METRICS[metric].title}" if name and metric != "latency" else ""  # two charts need two titles
+    return titles[name].format(**facts) + by
 
 
 def _label(name: str, origin: str) -> str:

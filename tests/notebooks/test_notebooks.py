@@ -121,7 +121,7 @@ def test_the_first_lesson_compares_devices_and_trains_nothing(executed: Callable
     assert re.search(r"32 × 32: ahead is .+ \(measured here, now\)", said)
     assert re.search(r"One picture at a time, .+ answers in", said)
     assert re.search(r"one answer takes \S+\s[µm]s", said)
-    assert re.search(r"learning needs \d+× the memory of answering", said)
+    assert re.search(r"learning from 128 at once takes \d+× the memory of answering one", said)
     assert "new: 100 pictures" in said
     assert "epoch" not in said
 

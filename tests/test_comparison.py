@@ -162,6 +162,8 @@ def test_devices_are_compared_by_the_best_that_each_does_at_each_batch_size():
     assert "eager fp32, 2 threads" in best.table(64)
     assert [(each.batch_size, each.after) for each in best.crossovers()] == [(64, "GPU")]
     assert best.select(batch_size=1).by_device
+    said = best.sentences(16)[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "CPU answers in 1.00 ms (eager fp32, 2 threads, measured here, now); GPU is level with it" in said
     assert (best + best).by_device
     assert not (best + cpu_and_gpu()).by_device
     # By another metric another engine may stand for it; without a figure the quickest does.

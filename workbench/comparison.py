@@ -242,6 +242,11 @@ class Comparison:
             said.append(("modelled", {}))
         return said
 
+    def _told(self, measurement: Measurement) -> str:
+        """Its origin, after the engine where the name does not say it."""
+        origin = told_origin(measurement)
+        return f"{_setting(measurement)}, {origin}" if self.by_device else origin
+
     def lead_facts(self, metric: Metric = "latency") -> list[tuple[str, dict[str, str]]]:
         """Who leads over the batch sizes, as in `facts`; nothing where fewer than two sizes can be compared."""
         contests = self._contests(metric)
@@ -311,7 +316,7 @@ class Comparison:
             "best": best.name,
             "does": one,
             "value": best.text,
-            "origin": told_origin(best.measurement),
+            "origin": self._told(best.measurement),
             "lead": "",
         }
         if len(known) > 1:
@@ -329,7 +334,7 @@ class Comparison:
                 better=_BETTER[metric],
                 second=second.name,
                 second_value=second.text,
-                second_origin=told_origin(second.measurement),
+                second_origin=self._told(second.measurement),
             )
         return facts
 

@@ -53,9 +53,9 @@ def test_the_lead_changes_where_it_does_and_only_by_more_than_a_draw():
     assert (change.batch_size, change.before, change.after) == (16, "CPU", "GPU")
     level = Comparison([row("A", 1, 1.0), row("B", 1, 1.2), row("A", 2, 2.0), row("B", 2, 1.95)])
     assert level.crossovers() == []
-    assert "A is ahead, level or too close to tell at every batch size compared, from 1 to 2." in level.sentences(1)
+    assert "Nobody is clearly ahead of A at any batch size compared, from 1 to 2." in level.sentences(1)
     clear = Comparison([row("A", 1, 1.0), row("B", 1, 1.2), row("A", 2, 2.0), row("B", 2, 2.2)])
-    assert "A is ahead at every batch size compared, from 1 to 2." in clear.sentences(1)
+    assert "A is clearly ahead at every batch size compared, from 1 to 2." in clear.sentences(1)
 
 
 def test_a_lead_for_want_of_a_rival_is_told_as_such():
@@ -63,7 +63,7 @@ def test_a_lead_for_want_of_a_rival_is_told_as_such():
                       + [row("C", size, 3.0) for size in (1, 2, 4)])  # fmt: skip
     (change,) = gone.crossovers()
     assert (change.batch_size, change.before, change.after, change.met) == (4, "A", "B", False)
-    assert "From batch 4 on, B leads among those that have a figure there." in gone.sentences(1)
+    assert "A is first at batch 2; of those with a figure at batch 4, B is." in gone.sentences(1)
     late = Comparison([row("A", size, 2.0) for size in (1, 4)] + [row("B", size, 3.0) for size in (1, 4)]
                       + [row("C", 4, 1.0)])  # fmt: skip
     assert [each.met for each in late.crossovers()] == [False]
@@ -86,10 +86,39 @@ def test_an_assumed_power_bears_no_ratio_and_no_lead():
     assert last == TEMPLATES["modelled"]
 
 
+def test_a_lead_says_nothing_of_third_parties_and_no_more_than_the_figures():
+    def board(size: int, seconds: float) -> Measurement:
+        return row("X", size, seconds, origin="modelled", source="modelled from its data sheet")
+
+    def leads(*found: Measurement) -> list[str]:
+        return [TEMPLATES[name].format(**facts) for name, facts in Comparison(found).lead_facts()]
+
+    doubtful = (row("A", 1, 1.0), board(1, 1.1), row("A", 2, 1.9), board(2, 1.0), row("A", 4, 2.1), board(4, 1.0))
+    assert leads(*doubtful) == ["A is first at batch 1; from batch 4 on, X is clearly ahead of it."]
+    back = (row("A", 1, 1.0), row("B", 1, 2.0), row("A", 2, 2.0), row("B", 2, 1.0), row("A", 4, 1.0), row("B", 4, 1.0))
+    assert leads(*back) == ["A is first at batch 1; at batch 2, B is clearly ahead of it."]
+    near = [part for size in (1, 2) for part in (row("A", size, 1.0), row("B", size, 1.06), board(size, 1.07))]
+    assert leads(*near) == ["Nobody is clearly ahead of A at any batch size compared, from 1 to 2."]
+
+
+def test_nothing_is_led_by_an_assumed_power():
+    def joules(device: str, size: int, value: float, **more: Any) -> Measurement:
+        return row(device, size, 1.0, energy_joules=value, **more)
+
+    modelled = {"origin": "modelled", "source": "modelled from its data sheet"}
+    found = Comparison(
+        [joules("A", 1, 1.0), joules("B", 1, 2.0), joules("A", 64, 1.0), joules("C", 64, 0.1, **modelled)]
+    )
+    assert found.lead_facts("energy") == []
+    assert found.crossovers("energy") == []
+    nothing = Comparison([joules("A", 1, 0.0), joules("B", 1, 1.0)]).sentences(1, "energy")[0]
+    assert nothing.startswith("One picture at a time, A answers with too little energy to measure (measured here, now)")
+
+
 def test_memory_too_little_to_measure_is_said_so():
     found = Comparison([row("A", 1, 1.0, memory_bytes=0), row("B", 1, 1.0, memory_bytes=1000)])
     assert found.sentences(1, "memory")[0].replace("\N{NO-BREAK SPACE}", " ") == (
-        "One picture at a time, A answers in too little working memory to measure (measured here, now); B: 1.00 kB "
+        "One picture at a time, A answers with too little memory to measure (measured here, now); B: 1.00 kB "
         "(measured here, now)."
     )
     assert found.rows(1, "memory")[0].text == "too little to measure"
@@ -111,7 +140,7 @@ def test_the_sentences_say_value_ratio_origin_and_crossover():
         "One picture at a time, CPU answers in 100 µs (measured here, now), 10× as fast as GPU (1.00 ms, recorded "
         "2026-01-02)."
     )
-    assert second == "From batch 16 on, GPU leads; before that, CPU."
+    assert second == "CPU is first at batch 4; from batch 16 on, GPU is clearly ahead of it."
     training = Comparison(replace(m, phase="training") for m in cpu_and_gpu().measurements)
     assert training.sentences(64)[0].startswith("64 pictures at once, GPU takes a training step in 1.00")
 

@@ -348,11 +348,11 @@ def test_devices_are_told_apart_by_mark_and_origin_by_line_and_word() -> None:
     assert len({line.get_marker() for line in lines}) == 3
     assert len({line.get_linestyle() for line in lines}) == 3
     assert list(lines[0].get_ydata()) == pytest.approx([1e-4 * 2**power for power in range(11)])
-    assert _title(axes) == "From batch 16 on, NVIDIA H100 leads"
+    assert _title(axes) == "From batch 16 on, NVIDIA H100 is clearly ahead of CPU"
     assert "One picture at a time, CPU answers in 100" in plots.alt_text(axes)
     # The same device looks the same in a chart of another metric, where another one leads.
     again = plots.batch_size_curves(_devices(), plots.new_figure()[1], "throughput")
-    assert _title(again) == "From batch 16 on, NVIDIA H100 leads, by pictures a second"
+    assert _title(again) == "From batch 16 on, NVIDIA H100 is clearly ahead of CPU, by pictures a second"
     # ... or with many fewer devices, where their order is given.
     few = Comparison(m for m in _devices().measurements if m.device == "Board")
     names = list(_devices().subjects.values())

@@ -29,15 +29,16 @@ TEMPLATES = {
     "throughput": "{batch}, {best} {does} at {value} ({origin}){lead}.",
     "energy": "{batch}, {best} {does} with {value} a picture ({origin}){lead}.",
     "memory": "{batch}, {best} {does} in {value} of working memory ({origin}){lead}.",
-    "memory of nothing": "{batch}, {best} {does} in too little working memory to measure ({origin}){lead}.",
+    "nothing": "{batch}, {best} {does} with too little {what} to measure ({origin}){lead}.",
     "lead": ", {ratio} {better} {second} ({second_value}, {second_origin})",
     "draw": "; {second} is level with it ({second_value}, {second_origin})",
     "doubt": "; {second} is too close to tell by a modelled figure ({second_value}, {second_origin})",
     "beside": "; {second}: {second_value} ({second_origin})",
-    "crossover": "From batch {batch_size} on, {after} leads; before that, {before}.",
-    "succession": "From batch {batch_size} on, {after} leads among those that have a figure there.",
-    "no crossover": "{best} is ahead at every batch size compared, from {first} to {last}.",
-    "level": "{best} is ahead, level or too close to tell at every batch size compared, from {first} to {last}.",
+    "crossover": "{before} is first at batch {last}; from batch {batch_size} on, {after} is clearly ahead of it.",
+    "passing crossover": "{before} is first at batch {last}; at batch {batch_size}, {after} is clearly ahead of it.",
+    "succession": "{before} is first at batch {last}; of those with a figure at batch {batch_size}, {after} is.",
+    "no crossover": "{best} is clearly ahead at every batch size compared, from {first} to {last}.",
+    "level": "Nobody is clearly ahead of {best} at any batch size compared, from {first} to {last}.",
     "modelled": "Modelled figures are computed from data sheets; nobody measured them.",
     "no figure": "No figure, for want of a meter or a model: {names}.",
 }
@@ -69,15 +70,18 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Crossover:
-    """From `batch_size` on `after` leads; `before` did at the batch size compared before it.
+    """`before` is first at batch size `last`; at `batch_size`, `after` is first, and clearly ahead of `before`.
 
-    met: whether both have a figure at both of these sizes. If not, the lead may have changed for want of a rival.
+    met: whether both have a figure at both of these sizes. If not, it may be first for want of a rival. lasting:
+    whether it stays clearly ahead of `before` wherever both have a figure after that.
     """
 
     batch_size: int
+    last: int
     before: str
     after: str
     met: bool
+    lasting: bool
 
 
 @dataclass(frozen=True)
@@ -201,27 +205,41 @@ class Comparison:
         return [_row(self.name_of(m), m, how) for m in ranked]
 
     def crossovers(self, metric: Metric = "latency") -> list[Crossover]:
-        """The batch sizes at which another subject takes the lead, by more than DRAW, or DOUBT where one is modelled.
+        """The batch sizes at which another subject overtakes the first, by more than DRAW, or DOUBT for modelled ones.
 
         Sizes at which fewer than two have a figure are passed over.
         """
         found: list[Crossover] = []
+        contests = self._contests(metric)
         before: dict[str, Row] = {}
-        leader: str | None = None
-        for _, ranked in self._contests(metric):
+        leader, last = "", 0
+        for place, (size, ranked) in enumerate(contests):
             here, best = {row.name: row for row in ranked}, ranked[0]
-            if leader is None:
-                leader = best.name
-            elif leader not in here or _leads(best, here[leader]):
-                met = leader in here and best.name in before
-                size = best.measurement.batch_size
-                found.append(Crossover(batch_size=size, before=leader, after=best.name, met=met))
-                leader = best.name
+            if leader and (leader not in here or _leads(best, here[leader])):
+                later = [{row.name: row for row in rows} for _, rows in contests[place:]]
+                both = [rows for rows in later if leader in rows and best.name in rows]
+                found.append(
+                    Crossover(
+                        batch_size=size,
+                        last=last,
+                        before=leader,
+                        after=best.name,
+                        met=leader in here and best.name in before,
+                        lasting=all(_leads(rows[best.name], rows[leader]) for rows in both),
+                    )
+                )
+                leader = ""
+            leader = leader or best.name
+            last = size if leader == best.name else last
             before = here
         return found
 
     def _contests(self, metric: Metric) -> list[tuple[int, list[Row]]]:
-        """The batch sizes at which two or more have a figure, with these, the best first."""
+        """The batch sizes at which two or more have a figure, with these, the best first; none where figures rest on
+        an assumption."""
+        how = self._one_question(metric)
+        if any(how.assumes(m) and how.value(m) is not None for m in self.measurements):
+            return []
         ranked = {size: [row for row in self.rows(size, metric) if row.value is not None] for size in self.batch_sizes}
         return [(size, rows) for size, rows in ranked.items() if len(rows) > 1]
 
@@ -231,9 +249,9 @@ class Comparison:
         known = [row for row in rows if row.value is not None]
         said: list[tuple[str, dict[str, str]]] = []
         if known:
-            name = "memory of nothing" if known[0].value == 0 else metric
+            name = "nothing" if known[0].value == 0 else metric
             said.append((name, self._first_fact(known, batch_size, metric)))
-            if len(known) > 1 and not any(how.assumes(row.measurement) for row in known):
+            if len(known) > 1:
                 said += self.lead_facts(metric)
         if len(known) < len(rows):
             missing = ", ".join(row.name for row in rows if row.value is None)
@@ -254,16 +272,10 @@ class Comparison:
             return []
         found = self.crossovers(metric)
         if found:
-            return [
-                (
-                    "crossover" if each.met else "succession",
-                    {"batch_size": f"{each.batch_size:,}", "after": each.after, "before": each.before},
-                )
-                for each in found
-            ]
+            return [(_kind(each), {name: _text(value) for name, value in vars(each).items()}) for each in found]
         best = contests[0][1][0].name
-        alone = all(best == rows[0].name and _leads(rows[0], rows[1]) for _, rows in contests)
-        facts = {"best": best, "first": f"{contests[0][0]:,}", "last": f"{contests[-1][0]:,}"}
+        alone = all(best == rows[0].name and all(_leads(rows[0], row) for row in rows[1:]) for _, rows in contests)
+        facts = {"best": best, "first": _text(contests[0][0]), "last": _text(contests[-1][0])}
         return [("no crossover" if alone else "level", facts)]
 
     def sentences(self, batch_size: int, metric: Metric = "latency") -> list[str]:
@@ -315,6 +327,7 @@ class Comparison:
             "batch": "One picture at a time" if batch_size == 1 else f"{batch_size:,} pictures at once",
             "best": best.name,
             "does": one,
+            "what": metric,
             "value": best.text,
             "origin": self._told(best.measurement),
             "lead": "",
@@ -337,6 +350,15 @@ class Comparison:
                 second_origin=self._told(second.measurement),
             )
         return facts
+
+
+def _kind(crossover: Crossover) -> str:
+    """The template that tells it."""
+    return "succession" if not crossover.met else "crossover" if crossover.lasting else "passing crossover"
+
+
+def _text(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _rank(measurement: Measurement, how: Quantity) -> tuple[bool, float, float]:

@@ -133,10 +133,11 @@ def _lead(comparison: Comparison, metric: Metric) -> str:
     """The first of what there is to say of the lead, as a title."""
     name, facts = next(iter(comparison.lead_facts(metric)), ("", {}))
     titles = {
-        "crossover": "From batch {batch_size} on, {after} leads",
-        "succession": "From batch {batch_size} on, {after} leads among those with a figure",
-        "no crossover": "{best} is ahead at every batch size compared",
-        "level": "Nobody is clearly ahead of {best}, at any batch size",
+        "crossover": "From batch {batch_size} on, {after} is clearly ahead of {before}",
+        "passing crossover": "At batch {batch_size}, {after} is clearly ahead of {before}",
+        "succession": "{before} is first at batch {last}, {after} at batch {batch_size}",
+        "no crossover": "{best} is clearly ahead at every batch size compared",
+        "level": "Nobody is clearly ahead of {best} at any batch size compared",
         "": f"{METRICS[metric].title[0].upper()}{METRICS[metric].title[1:]} by batch size",
     }
     by = f", by {METRICS[metric].title}" if name and metric != "latency" else ""  # two charts need two titles

@@ -362,6 +362,7 @@ def test_a_file_elsewhere_is_compared_with_the_devices_that_are_known(workbench,
     assert code == 0
     assert "(raspberry-pi-5)" in printed
     assert "(pi)" in printed
+    assert "(raspberry-pi-5)" not in workbench("compare", "--with", known)[1]  # the same file is one device
     code, _, told = workbench("compare", "--with", "missing.json")
     assert code == 2
     assert "missing.json is no file" in told
@@ -374,6 +375,14 @@ def test_nothing_recorded_before_is_replaced_unasked(workbench, monkeypatch, tmp
     code, _, told = workbench("record", "--device", "cpu")
     assert (code, there.read_text()) == (2, "{}")
     assert "is there already" in told
+    (tmp_path / "mine-unfinished.json").write_text("{}")
+    code, _, told = workbench("record", "--device", "cpu", "--out", tmp_path / "mine.json")
+    assert (code, (tmp_path / "mine-unfinished.json").read_text()) == (2, "{}")
+    assert "from a recording that was stopped" in told
+    assert workbench("record", "--device", "cpu", "--out", tmp_path / "a-unfinished.json")[0] == 2
+    code, _, told = workbench("compare", "--page", there)
+    assert (code, there.read_text()) == (2, "{}")
+    assert "name an HTML file" in told
     code, _, told = workbench("record", "--device", "cpu", "--out", "/dev/null")
     assert code == 2
     assert "no ordinary file" in told

@@ -14,14 +14,22 @@ import jsonschema
 import pytest
 from conftest import Mutate
 
-from workbench.all_devices import errors_of_the_model, known_devices, told_errors
+from workbench.all_devices import compared, errors_of_the_model, known_devices, told_errors
 from workbench.bundle import read_bundle
 from workbench.comparison import Comparison
 from workbench.device_card import KINDS
 from workbench.errors import WorkbenchError
 from workbench.inference import Predictor
 from workbench.recorder import REFERENCE, record_machine
-from workbench.recordings import FOLDER, Recording, file_name, load_recordings, read_recording, write_recording
+from workbench.recordings import (
+    FOLDER,
+    Recording,
+    file_name,
+    load_recordings,
+    read_recording,
+    told_apart,
+    write_recording,
+)
 from workbench.sweeps import BATCH_SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,6 +166,26 @@ def test_a_cpu_without_a_card_tells_enough_to_be_modelled(recording: Recording):
     assert len(errors) > 10
     said = told_errors([recording])
     assert f"recorded points of {card.name}, no GPU among them, it was off" in said
+
+
+def test_names_stay_apart_whatever_the_files_are_called(recording: Recording):
+    twice = told_apart([recording, replace(recording, measurements=()), replace(recording, name="other")])
+    names = [each.card.name for each in twice]
+    assert names == [f"{recording.card.name} ({name})" for name in (recording.name, f"{recording.name}, 2", "other")]
+    assert {m.device for m in twice[0].measurements} == {names[0]}
+    long = replace(recording, name="x" * 60, card=replace(recording.card, name="y" * 120))
+    assert len({each.card.name for each in told_apart([long] * 3)}) == 3
+
+
+def test_who_was_recorded_otherwise_is_told(recording: Recording):
+    notes: list[str] = []
+    found = compared([recording], phase="inference", model="convnet", batch_sizes=(64,), skipped=notes)
+    assert found.measurements == ()
+    assert notes == [
+        f"{recording.card.name} was recorded in inference of convnet at batch sizes 1, 2, none of which is asked for."
+    ]
+    compared([recording], phase="training", model="resnet", skipped=notes)
+    assert notes[-1] == f"{recording.card.name} was recorded in training of resnet not at all."
 
 
 def test_what_does_not_fit_is_not_modelled():

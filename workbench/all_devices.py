@@ -53,11 +53,13 @@ def compared(
     for recording in recordings:
         card = recording.card
         if recording.measurements:
-            found += [
-                m
-                for m in recording.measurements
-                if m.phase == phase and m.model == model and m.batch_size in batch_sizes
-            ]
+            asked = [m for m in recording.measurements if m.phase == phase and m.model == model]
+            matching = [m for m in asked if m.batch_size in batch_sizes]
+            if not matching:
+                measured = ", ".join(map(str, sorted({m.batch_size for m in asked})[:12]))
+                had = f"at batch sizes {measured}, none of which is asked for" if asked else "not at all"
+                notes.append(f"{card.name} was recorded in {phase} of {model} {had}.")
+            found += matching
             continue
         most = largest_batch(card, cost, phase=phase)
         sizes = [size for size in batch_sizes if size <= most]

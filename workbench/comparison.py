@@ -134,9 +134,12 @@ class Comparison:
         return Comparison(chosen.values(), by_device=True)
 
     def best(self, count: int, metric: Metric = "latency") -> Comparison:
-        """The `count` best subjects at the smallest batch size, where a chart cannot tell more of them apart."""
-        ranked = {row.name: None for size in self.batch_sizes for row in self.rows(size, metric)}
-        kept = set(list(ranked)[:count])
+        """The `count` subjects that come nearest to the first at any batch size: a chart cannot tell more apart."""
+        places: dict[str, int] = {}
+        for size in self.batch_sizes:
+            for place, row in enumerate(self.rows(size, metric)):
+                places[row.name] = min(place, places.get(row.name, place))
+        kept = set(sorted(places, key=lambda name: places[name])[:count])
         return self._of(m for m in self.measurements if self.name_of(m) in kept)
 
     def _of(self, measurements: Iterable[Measurement]) -> Comparison:

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "datasets" / "devices"
 FORMAT = "workbench device 1"
 UNFINISHED = "-unfinished.json"  # what a recording that was stopped has measured
 MAX_FILE_BYTES = 4 * 2**20
-MAX_MEASUREMENTS = 10_000
+MAX_MEASUREMENTS = 2_000
 
 _KEYS = ("format", "card", "created", "versions", "method", "measurements")
 
@@ -86,13 +86,22 @@ def load_recordings(folder: Path | str | None = None, *, skipped: list[str] | No
 
 
 def told_apart(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
-    """The same, where cards give two devices one name with the names of their files behind it."""
+    """The same, where cards give two devices one name with the names of their files behind it, and then a number."""
     used = Counter(recording.card.name for recording in recordings)
-    return tuple(_renamed(each) if used[each.card.name] > 1 else each for each in recordings)
+    taken = {name for name in used if used[name] == 1}
+    found = []
+    for each in recordings:
+        if used[each.card.name] > 1:
+            number, base = 1, f"{shortened(each.card.name, 50)} ({each.name}"
+            while (name := f"{base})" if number == 1 else f"{base}, {number})") in taken:
+                number += 1
+            taken.add(name)
+            each = _renamed(each, name)
+        found.append(each)
+    return tuple(found)
 
 
-def _renamed(recording: Recording) -> Recording:
-    name = shortened(f"{shortened(recording.card.name, 70)} ({recording.name})")
+def _renamed(recording: Recording, name: str) -> Recording:
     card = replace(recording.card, name=name)
     return replace(recording, card=card, measurements=tuple(replace(m, device=name) for m in recording.measurements))
 

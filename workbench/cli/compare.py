@@ -49,6 +49,12 @@ def record(
         raise WorkbenchError(f"--out {path}: name a file in a folder that exists, such as my-machine.json.")
     check_writable(path)
     unfinished = path.with_name(path.stem + UNFINISHED)
+    if path.name.endswith(UNFINISHED):
+        raise WorkbenchError(
+            f"--out {path}: a name that ends in {UNFINISHED} is kept for recordings that were stopped."
+        )
+    if unfinished.exists():
+        raise WorkbenchError(f"{unfinished} is there from a recording that was stopped: rename or remove it first.")
     load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, usable_cores()
     if load > 0.5 * cores:
         say(f"note: this machine is busy (a load of {load:.1f} on {cores} cores): it will look slower than it is.")
@@ -102,7 +108,7 @@ def compare(
     from workbench.comparison_page import write_comparison_page
     from workbench.metrics import METRICS
     from workbench.models import ZOO
-    from workbench.recordings import load_recordings, read_recording, told_apart
+    from workbench.recordings import FOLDER, load_recordings, read_recording, told_apart
     from workbench.sweeps import BATCH_SIZES
 
     for name, value, choices in (
@@ -112,15 +118,19 @@ def compare(
     ):
         if value not in choices:
             raise WorkbenchError(f"--{name} {value}: choose {', '.join(choices)}.")
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise WorkbenchError(f"--page {page}: name an HTML file, such as {PAGE}.")
     asked, measured_by = cast("Phase", phase), cast("Metric", metric)
     skipped: list[str] = []
-    recordings = told_apart((*load_recordings(folder, skipped=skipped), *map(read_recording, more or ())))
+    known = {path.resolve() for path in (folder or FOLDER).glob("*.json")}
+    extra = {path.resolve(): path for path in more or () if path.resolve() not in known}
+    recordings = told_apart((*load_recordings(folder, skipped=skipped), *map(read_recording, extra.values())))
     sizes = sorted({*BATCH_SIZES, *(batch_sizes or ())})
     found = compared(recordings, phase=asked, model=model, batch_sizes=sizes, skipped=skipped)
     for sentence in dict.fromkeys(skipped):
         say(f"note: {sentence}")
     if not found.measurements:
-        raise WorkbenchError(f"No device here was recorded or modelled for {phase} of {model}: start with record.")
+        raise WorkbenchError(f"There is no figure for {phase} of {model} here: the notes above say why, or use record.")
     shown = found if everything else found.best_of_each(measured_by)
     usual = [size for size in (1, 64) if size in shown.batch_sizes]
     sizes = sorted(set(batch_sizes or usual or shown.batch_sizes[:1]))

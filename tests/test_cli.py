@@ -18,9 +18,11 @@ from PIL import Image
 
 from workbench.bundle import read_bundle
 from workbench.cli import main
+from workbench.cli.compare import MANY
 from workbench.devices import find_device
 from workbench.hyperparameters import HyperParameters
 from workbench.recordings import file_name, read_recording
+from workbench.sweeps import LARGEST_BATCH
 
 COMMANDS = [
     "doctor",
@@ -418,6 +420,10 @@ def test_devices_and_doctor_describe_this_machine(workbench):
     found = last_json(printed)
     assert code == (1 if found["problems"] else 0)
     assert {finding["subject"] for finding in found["findings"]} >= {"python", "torch"}
+
+
+def test_the_largest_batch_is_the_same_for_the_commands_as_for_a_sweep():
+    assert MANY == LARGEST_BATCH  # told twice, since the command's options may not load torch
 
 
 def test_a_reader_that_leaves_early_is_no_error():

@@ -97,6 +97,11 @@ def test_a_lead_says_nothing_of_third_parties_and_no_more_than_the_figures():
     assert leads(*doubtful) == ["A is first at batch 1; from batch 4 on, X is clearly ahead of it."]
     back = (row("A", 1, 1.0), row("B", 1, 2.0), row("A", 2, 2.0), row("B", 2, 1.0), row("A", 4, 1.0), row("B", 4, 1.0))
     assert leads(*back) == ["A is first at batch 1; at batch 2, B is clearly ahead of it."]
+    again = (*back[:4], row("A", 4, 1.0), row("B", 4, 3.0))
+    assert leads(*again) == [
+        "A is first at batch 1; at batch 2, B is clearly ahead of it.",
+        "B is first at batch 2; from batch 4 on, A is clearly ahead of it.",
+    ]
     near = [part for size in (1, 2) for part in (row("A", size, 1.0), row("B", size, 1.06), board(size, 1.07))]
     assert leads(*near) == ["Nobody is clearly ahead of A at any batch size compared, from 1 to 2."]
 

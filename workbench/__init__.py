@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.bundle import Bundle as Bundle
     from workbench.bundle import read_bundle as read_bundle
     from workbench.capacity import Fit as Fit
+    from workbench.capacity import data_bytes as data_bytes
     from workbench.capacity import fits as fits
     from workbench.checkpoint import Weights as Weights
     from workbench.checkpoint import initial_weights as initial_weights
@@ -102,6 +103,7 @@ _HOMES = {
     "WorkbenchError": "errors",
     "build_model": "models",
     "cost_of": "cost",
+    "data_bytes": "capacity",
     "draw_animals": "animals",
     "evaluate": "evaluation",
     "export_bundle": "export",

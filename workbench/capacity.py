@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -64,13 +65,12 @@ def fits(
     port); None: no limit. precision: of the weights and values in inference; "int8" on a microcontroller and "fp32"
     elsewhere unless given. Training is counted as the cost was.
     """
-    precision = precision or ("int8" if card.is_microcontroller else "fp32")
+    precision = precision or _usual_precision(card)
     if precision not in _BYTES_PER_VALUE:
         raise WorkbenchError(f"precision = {precision!r}: must be one of {', '.join(_BYTES_PER_VALUE)}.")
-    if watts is not None and (type(watts) not in (int, float) or not watts > 0):
+    if watts is not None and (isinstance(watts, bool) or not isinstance(watts, Real) or not watts > 0):
         raise WorkbenchError(f"watts = {watts!r}: must be a number above 0.")
-    per_value = _BYTES_PER_VALUE[precision]
-    weights, working = cost.weight_bytes * per_value // 4, cost.working_bytes * per_value // 4
+    weights, working = _answering(cost, precision)
     training = {
         "weights": cost.weight_bytes,
         "gradients": cost.gradient_bytes,
@@ -95,12 +95,20 @@ def largest_batch(card: DeviceCard, cost: Cost, *, phase: Phase = "inference") -
     if phase == "training":
         kept = cost.weight_bytes + cost.gradient_bytes + cost.optimizer_bytes
         return max(0, (card.memory_bytes - kept) * cost.batch_size // max(cost.activation_bytes, 1))
-    weights, working = (
-        size // (4 if card.is_microcontroller else 1) for size in (cost.weight_bytes, cost.working_bytes)
-    )
+    weights, working = _answering(cost, _usual_precision(card))
     if card.flash_bytes is not None:
         return card.memory_bytes // working if weights <= card.flash_bytes else 0
     return max(0, (card.memory_bytes - weights) // working)
+
+
+def _usual_precision(card: DeviceCard) -> str:
+    return "int8" if card.is_microcontroller else "fp32"
+
+
+def _answering(cost: Cost, precision: str) -> tuple[int, int]:
+    """Bytes of the weights, and of the working memory for one picture."""
+    per_value = _BYTES_PER_VALUE[precision]
+    return cost.weight_bytes * per_value // 4, cost.working_bytes * per_value // 4
 
 
 def data_bytes(data: Any) -> dict[str, int]:

@@ -15,14 +15,9 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.measurement import Measurement
 from workbench.metrics import METRICS, Metric, Quantity, told_origin
+from workbench.ranking import DRAW, Crossover, Row, crossovers, leads, margin, rank, ratio_of, row_of
 from workbench.sealed import shortened
 from workbench.units import format_rate, format_ratio
-
-# Two medians closer than this on a machine that does other things too are a draw: they lead by turns.
-DRAW = 1.05
-# A modelled figure that is nearer than this to another decides nothing: the model is off by more now and then
-# (docs/devices.md tells by how much).
-DOUBT = 2.0
 
 TEMPLATES = {
     "latency": "{batch}, {best} {does} in {value} ({origin}){lead}.",
@@ -54,34 +49,6 @@ class Subject:
     precision: str
     threads: int
     origin: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One subject at one batch size. value: in the metric's unit (seconds, pictures/s, joules a picture, bytes), None
-    where it is not measurable; text: the same as `Quantity.told`; spread: how far the slowest tenth lies above."""
-
-    name: str
-    value: float | None
-    text: str
-    spread: str
-    measurement: Measurement
-
-
-@dataclass(frozen=True, kw_only=True)
-class Crossover:
-    """`before` is first at batch size `last`; at `batch_size`, `after` is first, and clearly ahead of `before`.
-
-    met: whether both have a figure at both of these sizes. If not, it may be first for want of a rival. lasting:
-    whether it stays clearly ahead of `before` wherever both have a figure after that.
-    """
-
-    batch_size: int
-    last: int
-    before: str
-    after: str
-    met: bool
-    lasting: bool
 
 
 @dataclass(frozen=True)
@@ -129,7 +96,7 @@ class Comparison:
         chosen: dict[tuple[str, str, int], Measurement] = {}
         for m in self.measurements:
             key = (m.device, m.origin, m.batch_size)
-            if key not in chosen or _rank(m, how) < _rank(chosen[key], how):
+            if key not in chosen or rank(m, how) < rank(chosen[key], how):
                 chosen[key] = m
         return Comparison(chosen.values(), by_device=True)
 
@@ -204,38 +171,15 @@ class Comparison:
             raise WorkbenchError(
                 f"There is no figure at batch size {shortened(repr(batch_size))}; there is at {known}."
             )
-        ranked = sorted(here, key=lambda m: _rank(m, how))
-        return [_row(self.name_of(m), m, how) for m in ranked]
+        ranked = sorted(here, key=lambda m: rank(m, how))
+        return [row_of(self.name_of(m), m, how) for m in ranked]
 
     def crossovers(self, metric: Metric = "latency") -> list[Crossover]:
         """The batch sizes at which another subject overtakes the first, by more than DRAW, or DOUBT for modelled ones.
 
         Sizes at which fewer than two have a figure are passed over.
         """
-        found: list[Crossover] = []
-        contests = self._contests(metric)
-        before: dict[str, Row] = {}
-        leader, last = "", 0
-        for place, (size, ranked) in enumerate(contests):
-            here, best = {row.name: row for row in ranked}, ranked[0]
-            if leader and (leader not in here or _leads(best, here[leader])):
-                later = [{row.name: row for row in rows} for _, rows in contests[place:]]
-                both = [rows for rows in later if leader in rows and best.name in rows]
-                found.append(
-                    Crossover(
-                        batch_size=size,
-                        last=last,
-                        before=leader,
-                        after=best.name,
-                        met=leader in here and best.name in before,
-                        lasting=all(_leads(rows[best.name], rows[leader]) for rows in both),
-                    )
-                )
-                leader = ""
-            leader = leader or best.name
-            last = size if leader == best.name else last
-            before = here
-        return found
+        return crossovers(self._contests(metric))
 
     def _contests(self, metric: Metric) -> list[tuple[int, list[Row]]]:
         """The batch sizes at which two or more have a figure, with these, the best first; none where figures rest on
@@ -277,7 +221,7 @@ class Comparison:
         if found:
             return [(_kind(each), {name: _text(value) for name, value in vars(each).items()}) for each in found]
         best = contests[0][1][0].name
-        alone = all(best == rows[0].name and all(_leads(rows[0], row) for row in rows[1:]) for _, rows in contests)
+        alone = all(best == rows[0].name and all(leads(rows[0], row) for row in rows[1:]) for _, rows in contests)
         facts = {"best": best, "first": _text(contests[0][0]), "last": _text(contests[-1][0])}
         return [("no crossover" if alone else "level", facts)]
 
@@ -337,14 +281,14 @@ class Comparison:
         }
         if len(known) > 1:
             second = known[1]
-            ratio = _ratio(best, second)
+            ratio = ratio_of(best, second)
             assumed = any(METRICS[metric].assumes(row.measurement) for row in (best, second))
             if assumed or math.isinf(ratio):
                 kind = "beside"
-            elif _leads(best, second):
+            elif leads(best, second):
                 kind = "lead"
             else:
-                kind = "draw" if _margin(best, second) == DRAW else "doubt"
+                kind = "draw" if margin(best, second) == DRAW else "doubt"
             facts["lead"] = TEMPLATES[kind].format(
                 ratio=format_ratio(ratio),
                 better=_BETTER[metric],
@@ -364,13 +308,6 @@ def _text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _rank(measurement: Measurement, how: Quantity) -> tuple[bool, float, float]:
-    """Lower is better; without a figure, by time."""
-    value = how.value(measurement)
-    sign = -1.0 if how.higher_wins else 1.0
-    return value is None, sign * (value or 0.0), measurement.latency.p50
-
-
 def _with(engine: str, precision: str) -> str:
     # "onnx-int8 int8" would say it twice.
     return engine if engine.endswith(precision) else f"{engine} {precision}"
@@ -388,33 +325,3 @@ def _setting(measurement: Measurement) -> str:
 def _full_name(subject: Subject) -> str:
     engine = _with(subject.engine, subject.precision)
     return f"{subject.device}, {engine}, {_threads(subject.threads)}, {subject.origin}"
-
-
-def _row(name: str, measurement: Measurement, how: Quantity) -> Row:
-    value, latency = how.value(measurement), measurement.latency
-    slower = latency.p90 / latency.p50 - 1
-    return Row(
-        name=name,
-        value=value,
-        text=how.told(measurement),
-        spread=f"+{100 * slower:.0f} %" if latency.count else "–",
-        measurement=measurement,
-    )
-
-
-def _margin(best: Row, other: Row) -> float:
-    modelled = "modelled" in (best.measurement.origin, other.measurement.origin)
-    return DOUBT if modelled else DRAW
-
-
-def _leads(best: Row, other: Row) -> bool:
-    """Whether the first is ahead by more than chance, or by more than a model can be trusted."""
-    return _ratio(best, other) > _margin(best, other)
-
-
-def _ratio(best: Row, other: Row) -> float:
-    """How many times better the first is, at least 1."""
-    assert best.value is not None
-    assert other.value is not None
-    low, high = sorted((best.value, other.value))
-    return high / low if low > 0 else 1.0 if high == low else float("inf")

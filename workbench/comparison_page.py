@@ -100,7 +100,7 @@ def _capacity(recordings: Sequence[Recording], model: str) -> Iterable[Content]:
     pictures = cost.pictures * 32 * 32 * 3
     rows = []
     for recording in recordings:
-        for fit in fits(recording.card, cost, {"uint8": pictures}):
+        for fit in fits(recording.card, cost, {"raw": 4 * pictures, "packed": pictures}):
             verdict = fit.verdict if fit.fits else tag("strong", fit.verdict, class_="bad")
             rows.append((fit.device, fit.need, format_bytes(fit.bytes), format_bytes(fit.limit_bytes), verdict))
     about = (

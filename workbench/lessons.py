@@ -6,8 +6,6 @@ import math
 from numbers import Real
 from pathlib import Path
 
-import numpy as np
-
 from workbench.checkpoint import load_weights
 from workbench.data import Data
 from workbench.errors import WorkbenchError
@@ -77,7 +75,7 @@ def reveal(guess: float | None, value: float, unit: str = "", origin: str = "mea
 
 
 def _is_finite(value: object) -> bool:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
         return math.isfinite(value)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from numbers import Real
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -133,7 +134,7 @@ def measure(
             raise WorkbenchError(f"{what} cannot be called.")
         if any(kind(call) for kind in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)):
             raise WorkbenchError(f"{what} only hands back work to be done: give a function that does it.")
-    if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 0 < seconds < math.inf:
         raise WorkbenchError(f"seconds = {seconds!r}: must be a number above 0.")
     if isinstance(device, Mapping) and (lacking := sorted(map(str, calls.keys() - device.keys()))):
         raise WorkbenchError(f"measure: no device is given for {', '.join(lacking)}.")

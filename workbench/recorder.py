@@ -34,7 +34,7 @@ from workbench.training_step import TrainingStep
 
 REFERENCE = FOLDER / "reference"
 OTHER_MODELS = ("linear", "mlp", "resnet")
-LARGEST_OTHER = 256  # a step of resnet on 1,024 pictures takes a laptop ten seconds
+LARGEST_OTHER = 256  # resnet computes more than the others: a large batch of it would take most of the recording
 _SAME_DEVICE = 1.5  # makers' gigabytes, and what a driver keeps for itself, are no other device
 METHOD = (
     "workbench record: engines with as many threads race in turns after a warm-up, every call synchronised; "
@@ -67,8 +67,9 @@ def record_machine(
 ) -> Generator[Progress, None, Recording]:
     """Measure `device` at each batch size, yielding after each; the generator returns the `Recording`.
 
-    Inference and training steps of the reference network in every engine and precision that runs here, on one core and
-    on all; the other networks of the zoo, with fresh weights, in eager PyTorch. Nothing is written. card: the device's
+    Of the reference network: inference in eager PyTorch, fp32 and bf16, and on a CPU in ONNX Runtime, fp32 and int8, on
+    one core and on all; training steps in fp32 and bf16 on all cores. The other networks of the zoo, with fresh
+    weights, in eager PyTorch. Nothing is written. card: the device's
     own, where more is known of it than the machine tells; one whose kind, cores or memory are another's is refused.
     dropped: takes what could not go on, such as a batch too large for the memory. Raises WorkbenchError for a device
     that is not here, and where the reference network does not answer as expected.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -37,27 +38,13 @@ def record(
     as_json: AsJson = False,
 ) -> None:
     """Measure this machine on the reference network, and write its figures beside those of other devices."""
-    from workbench.atomic import check_writable
-    from workbench.devices import usable_cores
     from workbench.recorder import record_machine
-    from workbench.recordings import UNFINISHED, read_recording, write_recording
+    from workbench.recordings import read_recording, write_recording
     from workbench.sweeps import BATCH_SIZES
 
     known = read_recording(card).card if card else None
-    path = out or _new_file(device)
-    if path.is_dir() or not path.parent.is_dir():
-        raise WorkbenchError(f"--out {path}: name a file in a folder that exists, such as my-machine.json.")
-    check_writable(path)
-    unfinished = path.with_name(path.stem + UNFINISHED)
-    if path.name.endswith(UNFINISHED):
-        raise WorkbenchError(
-            f"--out {path}: a name that ends in {UNFINISHED} is kept for recordings that were stopped."
-        )
-    if unfinished.exists():
-        raise WorkbenchError(f"{unfinished} is there from a recording that was stopped: rename or remove it first.")
-    load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, usable_cores()
-    if load > 0.5 * cores:
-        say(f"note: this machine is busy (a load of {load:.1f} on {cores} cores): it will look slower than it is.")
+    path, unfinished = _targets(out, device)
+    _tell_if_busy()
     dropped: list[DropOut] = []
     steps = record_machine(device, batch_sizes=batch_sizes or BATCH_SIZES, seconds=seconds, card=known, dropped=dropped)
     with progress_bar() as progress:
@@ -108,7 +95,6 @@ def compare(
     from workbench.comparison_page import write_comparison_page
     from workbench.metrics import METRICS
     from workbench.models import ZOO
-    from workbench.recordings import FOLDER, load_recordings, read_recording, told_apart
     from workbench.sweeps import BATCH_SIZES
 
     for name, value, choices in (
@@ -122,9 +108,7 @@ def compare(
         raise WorkbenchError(f"--page {page}: name an HTML file, such as {PAGE}.")
     asked, measured_by = cast("Phase", phase), cast("Metric", metric)
     skipped: list[str] = []
-    known = {path.resolve() for path in (folder or FOLDER).glob("*.json")}
-    extra = {path.resolve(): path for path in more or () if path.resolve() not in known}
-    recordings = told_apart((*load_recordings(folder, skipped=skipped), *map(read_recording, extra.values())))
+    recordings = _recordings(folder, more or (), skipped)
     sizes = sorted({*BATCH_SIZES, *(batch_sizes or ())})
     found = compared(recordings, phase=asked, model=model, batch_sizes=sizes, skipped=skipped)
     for sentence in dict.fromkeys(skipped):
@@ -154,6 +138,42 @@ def compare(
         say(told_errors(recordings))
     write_comparison_page(page, model=model, recordings=recordings, notes=skipped)
     say(f"Page: {page}")
+
+
+def _recordings(folder: Path | None, more: Iterable[Path], skipped: list[str]) -> tuple[Recording, ...]:
+    """Those of the folder, and the files besides, each once."""
+    from workbench.recordings import FOLDER, load_recordings, read_recording, told_apart
+
+    known = {path.resolve() for path in (folder or FOLDER).glob("*.json")}
+    extra = {path.resolve(): path for path in more if path.resolve() not in known}
+    return told_apart((*load_recordings(folder, skipped=skipped), *map(read_recording, extra.values())))
+
+
+def _targets(out: Path | None, device: str) -> tuple[Path, Path]:
+    """Where a recording goes, and what it leaves when it is stopped. Raises WorkbenchError before anything is lost."""
+    from workbench.atomic import check_writable
+    from workbench.recordings import UNFINISHED
+
+    path = out or _new_file(device)
+    if path.is_dir() or not path.parent.is_dir():
+        raise WorkbenchError(f"--out {path}: name a file in a folder that exists, such as my-machine.json.")
+    if path.name.endswith(UNFINISHED):
+        raise WorkbenchError(
+            f"--out {path}: a name that ends in {UNFINISHED} is kept for recordings that were stopped."
+        )
+    check_writable(path)
+    unfinished = path.with_name(path.stem + UNFINISHED)
+    if unfinished.exists():
+        raise WorkbenchError(f"{unfinished} is there from a recording that was stopped: rename or remove it first.")
+    return path, unfinished
+
+
+def _tell_if_busy() -> None:
+    from workbench.devices import usable_cores
+
+    load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, usable_cores()
+    if load > 0.5 * cores:
+        say(f"note: this machine is busy (a load of {load:.1f} on {cores} cores): it will look slower than it is.")
 
 
 def _new_file(device: str) -> Path:

@@ -81,8 +81,7 @@ def batch_size_curves(
 
     What is measured is drawn solid with filled marks, recorded with hollow marks, modelled as a thin dotted line with
     small marks; the legend says it in words. order: names that keep their colours and marks in every chart drawn with
-    it, by their places. Raises WorkbenchError where phases or models are mixed, or nothing has a
-    figure.
+    it, by their places. Raises WorkbenchError where phases or models are mixed, or nothing has a figure.
     """
     sizes = comparison.batch_sizes
     lines: dict[str, list[tuple[int, float, float, Measurement]]] = {}
@@ -92,7 +91,9 @@ def batch_size_curves(
                 slowest = row.measurement.latency.p90 / row.measurement.latency.p50
                 lines.setdefault(row.name, []).append((size, row.value, slowest, row.measurement))
     if not lines:
-        raise WorkbenchError(f"None of these measurements has a figure for {metric}: it is not measurable here.")
+        raise WorkbenchError(
+            f"None of these measurements has a figure above 0 for {metric}: it is not measurable here."
+        )
     if len(lines) > MOST_LINES:
         raise WorkbenchError(f"{len(lines)} lines cannot be told apart in one chart: take best({MOST_LINES}) of them.")
     # In the order of the comparison, so that a device looks the same in every chart of it.

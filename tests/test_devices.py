@@ -187,6 +187,19 @@ def test_freed_memory_is_kept_and_not_fetched_again() -> None:
     assert int(in_new_process(faults.format("keep()"))) < int(in_new_process(faults.format("0"))) / 4
 
 
+@linux_only
+@pytest.mark.skipif("/libgomp" not in Path("/proc/self/maps").read_text(), reason="PyTorch brings another OpenMP")
+def test_idle_threads_go_and_come_back_with_the_same_results() -> None:
+    code = (
+        "import os, torch; from workbench.devices import release_idle_threads as release; torch.set_num_threads(3)\n"
+        "count = lambda: len(os.listdir('/proc/self/task'))\n"
+        "ones = torch.randn(3_000_000, generator=torch.Generator().manual_seed(0))\n"
+        "before = ones.sum(); busy = count(); done = release(); idle = count(); after = ones.sum()\n"
+        "print(done, busy - idle, count() == busy, torch.equal(before, after), release(), release())"
+    )
+    assert in_new_process(code) == "True 2 True True True True"
+
+
 def test_without_torch_the_cpu_is_still_described() -> None:
     # A module that is None counts as not installed: production, as Python sees it.
     code = "import sys; sys.modules['torch'] = None; import workbench as wb; d, = wb.list_devices(); print(d.name)\n"

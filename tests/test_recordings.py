@@ -21,9 +21,10 @@ from workbench.comparison import Comparison
 from workbench.device_card import KINDS
 from workbench.errors import WorkbenchError
 from workbench.inference import Predictor
-from workbench.recorder import REFERENCE, record_machine
+from workbench.recorder import record_machine
 from workbench.recordings import (
     FOLDER,
+    REFERENCE,
     Recording,
     file_name,
     load_recordings,

@@ -76,21 +76,33 @@ if TYPE_CHECKING:
     from workbench.training import Record as Record
     from workbench.training import train as train
     from workbench.training_step import TrainingStep as TrainingStep
+    from workbench.widgets.classifier import Classifier as Classifier
+    from workbench.widgets.decide import Decide as Decide
+    from workbench.widgets.device_comparison import DeviceComparison as DeviceComparison
+    from workbench.widgets.hyperparameter_explorer import HyperparameterExplorer as HyperparameterExplorer
+    from workbench.widgets.predict import Predict as Predict
+    from workbench.widgets.training_dashboard import TrainingDashboard as TrainingDashboard
+    from workbench.widgets.weights_inspector import WeightsInspector as WeightsInspector
     from workbench.workflow import run_workflow as run_workflow
 
 _HOMES = {
     "Bundle": "bundle",
+    "Classifier": "widgets.classifier",
     "Comparison": "comparison",
     "Cost": "cost",
     "Data": "data",
+    "Decide": "widgets.decide",
     "Device": "devices",
     "DeviceCard": "device_card",
+    "DeviceComparison": "widgets.device_comparison",
     "Evaluation": "evaluation",
     "Fit": "capacity",
     "Footprint": "footprint",
     "HyperParameters": "hyperparameters",
+    "HyperparameterExplorer": "widgets.hyperparameter_explorer",
     "Latency": "measurement",
     "Measurement": "measurement",
+    "Predict": "widgets.predict",
     "Predictor": "inference",
     "Preprocessing": "pictures",
     "Reading": "measurement",
@@ -98,8 +110,10 @@ _HOMES = {
     "Recording": "recordings",
     "Run": "runs",
     "Split": "data",
+    "TrainingDashboard": "widgets.training_dashboard",
     "TrainingStep": "training_step",
     "Weights": "checkpoint",
+    "WeightsInspector": "widgets.weights_inspector",
     "WorkbenchError": "errors",
     "build_model": "models",
     "cost_of": "cost",

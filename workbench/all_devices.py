@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from torch import nn
 
 from workbench.capacity import largest_batch
 from workbench.comparison import Comparison
@@ -12,9 +15,13 @@ from workbench.cost import cost_of
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.measurement import Measurement, Phase
+from workbench.operations import Shape
 from workbench.recordings import Recording, load_recordings
 from workbench.roofline import ModelError, model_error, modelled
 from workbench.sweeps import BATCH_SIZES
+
+LIFE_HOURS = 3 * 365 * 24
+DOLLARS_A_KILOWATT_HOUR = 0.15
 
 
 def known_devices(
@@ -43,16 +50,25 @@ def compared(
     model: str,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     skipped: list[str] | None = None,
+    network: nn.Module | None = None,
+    shape: Shape = (32, 32, 3),
+    classes: int = 10,
 ) -> Comparison:
-    """As `known_devices`, of these recordings."""
+    """As `known_devices`, of these recordings.
+
+    network: one that nobody recorded, told as `model`, for pictures of `shape` and so many classes: every device with a
+    card is modelled.
+    """
     if phase not in ("inference", "training"):
         raise WorkbenchError(f"phase = {phase!r}: must be inference or training.")
     found: list[Measurement] = []
     notes: list[str] = []
-    cost = cost_of(HyperParameters(model=model))
+    cost = cost_of(
+        HyperParameters(model="convnet" if network else model), shape=shape, classes=classes, network=network
+    )
     for recording in recordings:
         card = recording.card
-        if recording.measurements:
+        if recording.measurements and network is None:
             asked = [m for m in recording.measurements if m.phase == phase and m.model == model]
             matching = [m for m in asked if m.batch_size in batch_sizes]
             if not matching:
@@ -67,12 +83,24 @@ def compared(
             room = f"batches of up to {most:,}" if most else "not a single picture"
             notes.append(f"{card.name} has room for {room} in {phase} of {model} (modelled).")
         try:
-            found += modelled(card, model, phase=phase, batch_sizes=sizes)
+            computed = modelled(card, network or model, phase=phase, batch_sizes=sizes, shape=shape, classes=classes)
+            found += (replace(measurement, model=model) for measurement in computed)
         except WorkbenchError as error:
             notes.append(str(error))
     if skipped is not None:
         skipped += notes
     return Comparison(found)
+
+
+def hourly_prices(recordings: Sequence[Recording]) -> dict[str, float]:
+    """US dollars an hour by device, where its card tells the price and the power: bought, used day and night for
+    LIFE_HOURS, with electricity at DOLLARS_A_KILOWATT_HOUR. Both are assumptions; a user sets their own."""
+    cards = [recording.card for recording in recordings]
+    return {
+        card.name: card.price_dollars / LIFE_HOURS + card.watts / 1000 * DOLLARS_A_KILOWATT_HOUR
+        for card in cards
+        if card.price_dollars is not None and card.watts is not None
+    }
 
 
 def errors_of_the_model(recordings: Sequence[Recording]) -> dict[str, tuple[ModelError, ...]]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.measurement import Measurement
-from workbench.metrics import METRICS, Metric, Quantity, told_origin
+from workbench.metrics import METRICS, Metric, Quantity, cost_at, told_origin
 from workbench.ranking import DRAW, Crossover, Row, crossovers, leads, margin, rank, ratio_of, row_of
 from workbench.sealed import shortened
 from workbench.units import format_rate, format_ratio
@@ -24,6 +24,7 @@ TEMPLATES = {
     "throughput": "{batch}, {best} {does} at {value} ({origin}){lead}.",
     "energy": "{batch}, {best} {does} with {value} a picture ({origin}){lead}.",
     "memory": "{batch}, {best} {does} in {value} of working memory ({origin}){lead}.",
+    "cost": "{batch}, {best} {does} at {value} for a million pictures ({origin}){lead}.",
     "nothing": "{batch}, {best} {does} with too little {what} to measure ({origin}){lead}.",
     "lead": ", {ratio} {better} {second} ({second_value}, {second_origin})",
     "draw": "; {second} is level with it ({second_value}, {second_origin})",
@@ -36,8 +37,20 @@ TEMPLATES = {
     "level": "Nobody is clearly ahead of {best} at any batch size compared, from {first} to {last}.",
     "modelled": "Modelled figures are computed from data sheets; nobody measured them.",
     "no figure": "No figure, for want of a meter or a model: {names}.",
+    "no price": "No price an hour is given for {names}.",
+    "within": "Within the budget of {budget}: {names}.",
+    "breaks": "Over the budget of {budget}: {names}.",
+    "below": "Short of the budget of {budget}: {names}.",
+    "no size": "{batch}: nobody here has a figure.",
+    "nobody": "Nobody keeps within the budget of {budget}.",
 }
-_BETTER = {"latency": "as fast as", "throughput": "as fast as", "energy": "as frugal as", "memory": "as small as"}
+BETTER = {
+    "latency": "as fast as",
+    "throughput": "as fast as",
+    "energy": "as frugal as",
+    "memory": "as small as",
+    "cost": "as cheap as",
+}
 
 
 @dataclass(frozen=True)
@@ -57,19 +70,29 @@ class Comparison:
 
     Where several measurements say the same thing (same phase, model, device, engine, precision, threads, batch size),
     the last one counts. by_device: devices are compared, each with one measurement a batch size, whatever its engine.
+    prices: US dollars an hour by device, for the metric "cost".
     """
 
     measurements: tuple[Measurement, ...] = field(default=())
     by_device: bool = False
+    prices: Mapping[str, float] = field(default_factory=dict)
 
-    def __init__(self, measurements: Iterable[Measurement] = (), *, by_device: bool = False) -> None:
+    def __init__(
+        self,
+        measurements: Iterable[Measurement] = (),
+        *,
+        by_device: bool = False,
+        prices: Mapping[str, float] | None = None,
+    ) -> None:
         object.__setattr__(self, "by_device", by_device)
+        object.__setattr__(self, "prices", dict(prices or {}))
         latest = {(m.phase, m.model, self._subject(m), m.batch_size): m for m in measurements}
         object.__setattr__(self, "measurements", tuple(latest.values()))
 
     def __add__(self, other: Comparison | Iterable[Measurement]) -> Comparison:
         more = other if isinstance(other, Comparison) else Comparison(other)
-        return Comparison((*self.measurements, *more.measurements), by_device=self.by_device and more.by_device)
+        by_device, prices = self.by_device and more.by_device, {**self.prices, **more.prices}
+        return Comparison((*self.measurements, *more.measurements), by_device=by_device, prices=prices)
 
     def select(self, **wanted: Any) -> Comparison:
         """Those whose fields are as wanted: `select(phase="inference", engine=("onnx", "eager"), batch_size=1)`.
@@ -98,7 +121,7 @@ class Comparison:
             key = (m.device, m.origin, m.batch_size)
             if key not in chosen or rank(m, how) < rank(chosen[key], how):
                 chosen[key] = m
-        return Comparison(chosen.values(), by_device=True)
+        return Comparison(chosen.values(), by_device=True, prices=self.prices)
 
     def best(self, count: int, metric: Metric = "latency") -> Comparison:
         """The `count` subjects that come nearest to the first at any batch size: a chart cannot tell more apart."""
@@ -110,7 +133,7 @@ class Comparison:
         return self._of(m for m in self.measurements if self.name_of(m) in kept)
 
     def _of(self, measurements: Iterable[Measurement]) -> Comparison:
-        return Comparison(measurements, by_device=self.by_device)
+        return Comparison(measurements, by_device=self.by_device, prices=self.prices)
 
     def _subject(self, m: Measurement) -> Subject:
         if self.by_device:
@@ -192,7 +215,7 @@ class Comparison:
 
     def facts(self, batch_size: int, metric: Metric = "latency") -> list[tuple[str, dict[str, str]]]:
         """What there is to say at one batch size: the name of a template and what fills it, for each sentence."""
-        rows, how = self.rows(batch_size, metric), METRICS[metric]
+        rows, how = self.rows(batch_size, metric), self._one_question(metric)
         known = [row for row in rows if row.value is not None]
         said: list[tuple[str, dict[str, str]]] = []
         if known:
@@ -202,7 +225,10 @@ class Comparison:
                 said += self.lead_facts(metric)
         if len(known) < len(rows):
             missing = ", ".join(row.name for row in rows if row.value is None)
-            said.append(("no figure", {"names": f"{how.title} of {missing}"}))
+            priced = metric == "cost"
+            said.append(
+                ("no price" if priced else "no figure", {"names": missing if priced else f"{how.title} of {missing}"})
+            )
         if any(row.measurement.origin == "modelled" for row in known):
             said.append(("modelled", {}))
         return said
@@ -210,7 +236,7 @@ class Comparison:
     def _told(self, measurement: Measurement) -> str:
         """Its origin, after the engine where the name does not say it."""
         origin = told_origin(measurement)
-        return f"{_setting(measurement)}, {origin}" if self.by_device else origin
+        return f"{setting_of(measurement)}, {origin}" if self.by_device else origin
 
     def lead_facts(self, metric: Metric = "latency") -> list[tuple[str, dict[str, str]]]:
         """Who leads over the batch sizes, as in `facts`; nothing where fewer than two sizes can be compared."""
@@ -225,6 +251,24 @@ class Comparison:
         facts = {"best": best, "first": _text(contests[0][0]), "last": _text(contests[-1][0])}
         return [("no crossover" if alone else "level", facts)]
 
+    def budget_facts(self, batch_size: int, metric: Metric, limit: float) -> list[tuple[str, dict[str, str]]]:
+        """Who keeps within `limit`, in the metric's unit, at one batch size, and who breaks it, as in `facts`: at most
+        so much, or of a throughput at least."""
+        rows, how = self.rows(batch_size, metric), self._one_question(metric)
+        budget = how.text(limit)
+        kept: list[Row] = []
+        broken: list[Row] = []
+        for row in rows:
+            if row.value is not None:
+                within = row.value >= limit if how.higher_wins else row.value <= limit
+                (kept if within else broken).append(row)
+        said = [("within", {"budget": budget, "names": ", ".join(row.name for row in kept)})] if kept else []
+        if broken:
+            said += [] if kept else [("nobody", {"budget": budget})]
+            names = ", ".join(f"{row.name} ({row.text})" for row in broken)
+            said.append(("below" if how.higher_wins else "breaks", {"budget": budget, "names": names}))
+        return said
+
     def sentences(self, batch_size: int, metric: Metric = "latency") -> list[str]:
         """What the figures say at one batch size, and where the lead changes; each figure with its origin."""
         return [TEMPLATES[name].format(**facts) for name, facts in self.facts(batch_size, metric)]
@@ -232,12 +276,12 @@ class Comparison:
     def table(self, batch_size: int, metric: Metric = "latency") -> str:
         """The rows as text in columns, the best first, each with its spread, throughput and origin."""
         rows = self.rows(batch_size, metric)
-        settings = [_setting(row.measurement) for row in rows]
+        settings = [setting_of(row.measurement) for row in rows]
         # Where the names say it already, it is not said again.
         named = all(setting in row.name for setting, row in zip(settings, rows, strict=True))
         twice = metric == "throughput"
         speeds = "" if twice else "pictures/s"
-        lines = [("", METRICS[metric].title, "time, 90 % within", speeds, "" if named else "with", "origin")]
+        lines = [("", self._one_question(metric).title, "time, 90 % within", speeds, "" if named else "with", "origin")]
         for row, setting in zip(rows, settings, strict=True):
             speed = "" if twice else format_rate(row.measurement.pictures_per_second)
             told = "" if named else setting
@@ -257,21 +301,21 @@ class Comparison:
         return self.table(self.batch_sizes[0]) if self.measurements else "nothing measured"
 
     def _one_question(self, metric: str) -> Quantity:
-        if not isinstance(metric, str) or metric not in METRICS:
-            raise WorkbenchError(f"metric = {shortened(repr(metric))}: choose {', '.join(METRICS)}.")
+        if not isinstance(metric, str) or metric not in (*METRICS, "cost"):
+            raise WorkbenchError(f"metric = {shortened(repr(metric))}: choose {', '.join((*METRICS, 'cost'))}.")
         for what, found in (("phase", self.phases), ("model", self.models)):
             if len(found) > 1:
                 raise WorkbenchError(
                     f"These measurements are of more than one {what} ({', '.join(found)}): choose one with "
                     f"select({what}={found[0]!r})."
                 )
-        return METRICS[metric]
+        return cost_at(self.prices) if metric == "cost" else METRICS[metric]
 
     def _first_fact(self, known: list[Row], batch_size: int, metric: Metric) -> dict[str, str]:
         best, trains = known[0], self.phases[0] == "training"
         one = "takes a training step" if trains else "answers"
         facts = {
-            "batch": "One picture at a time" if batch_size == 1 else f"{batch_size:,} pictures at once",
+            "batch": batch_words(batch_size),
             "best": best.name,
             "does": one,
             "what": metric,
@@ -282,7 +326,8 @@ class Comparison:
         if len(known) > 1:
             second = known[1]
             ratio = ratio_of(best, second)
-            assumed = any(METRICS[metric].assumes(row.measurement) for row in (best, second))
+            how = self._one_question(metric)
+            assumed = any(how.assumes(row.measurement) for row in (best, second))
             if assumed or math.isinf(ratio):
                 kind = "beside"
             elif leads(best, second):
@@ -291,7 +336,7 @@ class Comparison:
                 kind = "draw" if margin(best, second) == DRAW else "doubt"
             facts["lead"] = TEMPLATES[kind].format(
                 ratio=format_ratio(ratio),
-                better=_BETTER[metric],
+                better=BETTER[metric],
                 second=second.name,
                 second_value=second.text,
                 second_origin=self._told(second.measurement),
@@ -317,7 +362,13 @@ def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def _setting(measurement: Measurement) -> str:
+def batch_words(batch_size: int) -> str:
+    """One picture at a time, or so many pictures at once."""
+    return "One picture at a time" if batch_size == 1 else f"{batch_size:,} pictures at once"
+
+
+def setting_of(measurement: Measurement) -> str:
+    """The engine, the number format where the engine does not say it, and on a CPU the threads."""
     told = _with(measurement.engine, measurement.precision)
     return f"{told}, {_threads(measurement.threads)}" if measurement.kind == "cpu" else told
 

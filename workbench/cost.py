@@ -6,6 +6,7 @@ costed in a moment. All figures are *modelled*: counted from shapes, not measure
 
 from __future__ import annotations
 
+import copy
 import logging
 import weakref
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from workbench.batches import steps_per_epoch
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
-from workbench.models import build_model, parameter_count
+from workbench.models import build_model, name_of, parameter_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +65,29 @@ class Cost:
         return self.training_flops * self.pictures * self.epochs
 
 
+_Build = Callable[[FakeTensorMode], nn.Module]
+
+
 def cost_of(
     hyperparameters: HyperParameters,
     *,
     shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     pictures: int = 10_000,
+    network: nn.Module | None = None,
 ) -> Cost:
     """The cost of training on `pictures` pictures of `shape` (height, width, channels).
 
-    precision "auto" is counted as fp32. Raises WorkbenchError for a network that does not take such pictures.
+    network: counted in place of the one that the hyper-parameters name. precision "auto" is counted as fp32. Raises
+    WorkbenchError for a network that does not take such pictures.
     """
 
-    def build() -> nn.Module:
-        return build_model(hyperparameters.model, classes=classes, shape=shape, width=hyperparameters.width)
+    def build(mode: FakeTensorMode) -> nn.Module:
+        if network is not None:
+            with FakeCopyMode(mode):
+                return copy.deepcopy(getattr(network, "_orig_mod", network)).requires_grad_(True)
+        with mode:
+            return build_model(hyperparameters.model, classes=classes, shape=shape, width=hyperparameters.width)
 
     batch = min(hyperparameters.batch_size, pictures)
     bf16 = hyperparameters.precision == "bf16"
@@ -88,9 +98,9 @@ def cost_of(
         inference = _inference(build, shape)
         training = _training(build, shape, batch, bf16)
     except (RuntimeError, ValueError) as error:
+        name = hyperparameters.model if network is None else name_of(network)
         raise WorkbenchError(
-            f"{hyperparameters.model} does not take pictures of {shape[0]}×{shape[1]}×{shape[2]}: "
-            f"{str(error).splitlines()[0]}"
+            f"{name} does not take pictures of {shape[0]}×{shape[1]}×{shape[2]}: {str(error).splitlines()[0]}"
         ) from error
     finally:
         logger.disabled = was_disabled
@@ -112,10 +122,12 @@ def cost_of(
     )
 
 
-def _inference(build: Callable[[], nn.Module], shape: tuple[int, int, int]) -> tuple[int, int, int, int]:
+def _inference(build: _Build, shape: tuple[int, int, int]) -> tuple[int, int, int, int]:
     height, width, channels = shape
-    with FakeTensorMode(), torch.no_grad():
-        model = build().eval()
+    mode = FakeTensorMode()
+    model = build(mode)
+    with mode, torch.no_grad():
+        model.eval()
         values = [*model.parameters(), *model.buffers()]
         picture = torch.empty(1, channels, height, width)
         with _LiveBytes(besides=values) as live, FlopCounterMode(display=False) as flops:
@@ -124,11 +136,12 @@ def _inference(build: Callable[[], nn.Module], shape: tuple[int, int, int]) -> t
         return parameter_count(model), sum(value.nbytes for value in values), flops.get_total_flops(), live.peak
 
 
-def _training(build: Callable[[], nn.Module], shape: tuple[int, int, int], batch: int, bf16: bool) -> tuple[int, int]:
+def _training(build: _Build, shape: tuple[int, int, int], batch: int, bf16: bool) -> tuple[int, int]:
     height, width, channels = shape
     kept: dict[int, int] = {}
-    with FakeTensorMode():
-        model = build().train()
+    mode = FakeTensorMode()
+    model = build(mode).train()
+    with mode:
         own = {id(value.untyped_storage()) for value in (*model.parameters(), *model.buffers())}
         holders: list[Any] = []  # storages are told apart by identity, so none may be freed while we count
 

@@ -6,6 +6,7 @@ it, as in production, the CPU is still described.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import platform
@@ -193,6 +194,24 @@ def torch_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def release_idle_threads() -> bool:
+    """End the OpenMP threads that the calling thread has woken for PyTorch and now lets idle; True where it does.
+
+    Each thread that runs PyTorch has helpers of its own. As soon as a process has more of them than cores, GNU OpenMP
+    has all of them sleep at each barrier, instead of waiting awake for a moment. So call this in the thread that is
+    done with PyTorch, before another one begins; the helpers come back with its next operation, results are the same.
+    Another OpenMP library is left as it is.
+    """
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    # Of all that are loaded: packages bring their own copies.
+    paths = sorted({line.split(maxsplit=5)[5] for line in maps if "/libgomp" in line})
+    soft = 1  # omp_pause_soft of <omp.h>
+    return bool(paths) and all(ctypes.CDLL(path).omp_pause_resource_all(soft) == 0 for path in paths)
 
 
 def synchronise() -> None:

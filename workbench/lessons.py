@@ -1,18 +1,16 @@
-"""What the lessons share: the run that passes from one to the next, and a guess set beside what was measured."""
+"""What the lessons share: the run that passes from one to the next."""
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from pathlib import Path
 
 from workbench.checkpoint import load_weights
 from workbench.data import Data
 from workbench.errors import WorkbenchError
+from workbench.guesses import reveal as reveal
 from workbench.hyperparameters import HyperParameters
 from workbench.runs import Run
-from workbench.sealed import shortened
-from workbench.units import format_number, format_ratio, format_seconds
+from workbench.units import format_seconds
 from workbench.workflow import begin_run, load_run_data, train_run
 
 LESSON_RUN = Path("../runs/lesson")
@@ -47,37 +45,4 @@ def _usable(run: Run, data: Data) -> bool:
         load_weights(run.weights, labels=data.labels)
         return load_run_data(run).fingerprint == data.fingerprint
     except WorkbenchError:
-        return False
-
-
-def reveal(guess: float | None, value: float, unit: str = "", origin: str = "measured here, now") -> str:
-    """A guess set beside what came out, both plain numbers in `unit`, with the factor between them.
-
-    origin: of the value, as people are told it. Raises WorkbenchError for a guess or a value that is no finite number,
-    and for a guess below 0.
-    """
-    if not _is_finite(value):
-        raise WorkbenchError(f"value = {shortened(repr(value))}: only a finite number can be set beside a guess.")
-    found = f"{origin}: {format_number(float(value))} {unit}".strip()
-    if guess is None:
-        return f"No guess yet (guess = None). {found[0].upper()}{found[1:]}."
-    if not _is_finite(guess) or guess < 0:
-        raise WorkbenchError(f"guess = {shortened(repr(guess))}: write a number of 0 or more, or None.")
-    told = f"You guessed {format_number(float(guess))} {unit}".strip() + f"; {found}"
-    if guess == value:
-        return f"{told}: exactly right."
-    if not guess or value <= 0:
-        return f"{told}."
-    low, high = sorted((float(guess), float(value)))
-    if high / low < 1.1:
-        return f"{told}: within a tenth."
-    return f"{told}: your guess was {format_ratio(high / low)} too {'high' if guess > value else 'low'}."
-
-
-def _is_finite(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
         return False

@@ -1,15 +1,15 @@
-"""What devices are compared by: time, throughput, energy, memory; how each is read from a measurement, and told."""
+"""What devices are compared by: time, throughput, energy, memory, money; how each is read and told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from workbench.measurement import Measurement
-from workbench.units import format_bytes, format_energy, format_rate, format_seconds
+from workbench.units import format_bytes, format_dollars, format_energy, format_rate, format_seconds
 
-Metric = Literal["latency", "throughput", "energy", "memory"]
+Metric = Literal["latency", "throughput", "energy", "memory", "cost"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,17 @@ METRICS: dict[str, Quantity] = {
         text=format_bytes,
     ),
 }
+
+
+def cost_at(prices: Mapping[str, float]) -> Quantity:
+    """The metric "cost": US dollars that a million pictures take at what a device costs an hour, `prices` by device,
+    while batches follow each other without a pause. A device without a price has no figure."""
+
+    def value(measurement: Measurement) -> float | None:
+        price = prices.get(measurement.device)
+        return None if price is None else price / 3600 * measurement.seconds_per_picture * 1e6
+
+    return Quantity(title="cost of a million pictures", value=value, text=format_dollars)
 
 
 def told_origin(measurement: Measurement) -> str:

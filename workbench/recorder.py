@@ -27,12 +27,11 @@ from workbench.inference import Predictor
 from workbench.measurement import Measurement
 from workbench.models import build_model
 from workbench.peaks import cpu_figures
-from workbench.recordings import FOLDER, Recording, file_name, recorded
+from workbench.recordings import REFERENCE, Recording, file_name, recorded
 from workbench.sealed import shortened, versions
 from workbench.sweeps import BATCH_SIZES, LARGEST_BATCH, Contestant, DropOut, sweep
 from workbench.training_step import TrainingStep
 
-REFERENCE = FOLDER / "reference"
 OTHER_MODELS = ("linear", "mlp", "resnet")
 LARGEST_OTHER = 256  # resnet computes more than the others: a large batch of it would take most of the recording
 _SAME_DEVICE = 1.5  # makers' gigabytes, and what a driver keeps for itself, are no other device

@@ -21,6 +21,7 @@ from workbench.measurement import Measurement
 from workbench.sealed import shortened
 
 FOLDER = Path(__file__).resolve().parent.parent / "datasets" / "devices"
+REFERENCE = FOLDER / "reference"  # the bundle whose network is measured everywhere
 FORMAT = "workbench device 1"
 UNFINISHED = "-unfinished.json"  # what a recording that was stopped has measured
 MAX_FILE_BYTES = 4 * 2**20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -30,7 +32,8 @@ def format_seconds(seconds: float) -> str:
         minutes, rest = divmod(round(seconds), 60)
         if minutes < 60:
             return f"{minutes}{_SPACE}min{_SPACE}{rest}{_SPACE}s"
-        return f"{minutes // 60:,}{_SPACE}h{_SPACE}{minutes % 60}{_SPACE}min"
+        hours, minutes = divmod(round(seconds / 60), 60)
+        return f"{hours:,}{_SPACE}h{_SPACE}{minutes}{_SPACE}min"
     for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if seconds >= 0.9995 * factor:
             return f"{_three_digits(seconds / factor)}{_SPACE}{unit}"
@@ -43,6 +46,13 @@ def format_energy(joules: float) -> str:
         if joules >= 0.9995 * factor:
             return f"{_three_digits(joules / factor)}{_SPACE}{unit}"
     return f"{_three_digits(joules / 1e-9)}{_SPACE}nJ" if joules else f"0{_SPACE}J"
+
+
+def format_dollars(dollars: float) -> str:
+    """0.01234 -> "US$0.0123", 1234.5 -> "US$1,234"; three significant digits below a thousand."""
+    if dollars >= 999.5 or not dollars:
+        return f"US${dollars:,.0f}"
+    return f"US${dollars:.{max(0, 2 - math.floor(math.log10(dollars)))}f}"
 
 
 def format_rate(per_second: float) -> str:

@@ -13,6 +13,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,19 +130,35 @@ def _ready(process: subprocess.Popen[bytes], runtime: Path, folder: Path) -> Ser
     raise RuntimeError(f"JupyterLab did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
 
 
-def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Execution:
+@contextmanager
+def chromium(path: str) -> Iterator[Any]:
+    """A running browser, closed again with its block: Playwright's event loop would be in the way of other tests."""
     from playwright.sync_api import sync_playwright
 
-    complaints: list[str] = []
-    # Closed again at once: Playwright's event loop would be in the way of other tests.
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
+        yield playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
-        page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+
+
+def complaints_of(page: Any, *, but: str | None = None) -> list[str]:
+    """A list that grows by each error which the page reports from now on, `but` those that begin so."""
+    complaints: list[str] = []
+
+    def note(text: str) -> None:
+        if but is None or not text.startswith(but):
+            complaints.append(text)
+
+    page.on("console", lambda said: note(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: note(str(error)))
+    return complaints
+
+
+def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Execution:
+    with chromium(path) as running:
+        page = running.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(120_000)
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        complaints = complaints_of(page)
         # In a workspace of its own: the default one would open the notebooks before it again, beside this one.
         workspace = f"lab/workspaces/{Path(name).stem}/tree/notebooks/{name}"
         page.goto(f"{server.address}{workspace}?token={server.token}")
@@ -153,7 +170,6 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
         notebook = _saved_when_done(page, server.folder / "notebooks" / name)
         screenshot = pictures / f"{Path(name).stem}.png"
         page.screenshot(path=screenshot)
-        chromium.close()
     return Execution(notebook, screenshot, tuple(complaints), dialogs)
 
 

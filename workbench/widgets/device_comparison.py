@@ -1,0 +1,252 @@
+"""Devices side by side, live: move the batch size and see who is ahead; measure the devices of this machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import traitlets
+from torch import nn
+
+from workbench.all_devices import compared, hourly_prices
+from workbench.comparison import TEMPLATES, Comparison, batch_words
+from workbench.comparison_facts import points, rules
+from workbench.devices import list_devices
+from workbench.errors import WorkbenchError
+from workbench.measured_before import recall, setting
+from workbench.measured_here import Step, measure_here
+from workbench.measurement import Measurement, Phase
+from workbench.metrics import METRICS
+from workbench.models import ZOO
+from workbench.networks import Failure, find_network
+from workbench.recordings import Recording, load_recordings
+from workbench.runs import Run
+from workbench.sealed import shortened
+from workbench.sweeps import BATCH_SIZES
+from workbench.units import format_seconds
+from workbench.widgets.view import View
+from workbench.widgets.worker import Job
+
+_PHASES: tuple[Phase, ...] = ("inference", "training")
+
+
+class DeviceComparison(View):
+    """Which device is best for this network, at which batch size, by which metric: chart, table and sentence.
+
+    model: a name of the zoo, a Run, or an nn.Module of your own with `example`, pictures as it takes them (uint8
+    (N, H, W, C), or a float tensor (N, C, H, W)). recordings: devices beside those of this machine, by default all of
+    datasets/devices. also: measurements to show with them. What was measured on this machine before, with the same
+    network and versions, is shown as recorded. Raises WorkbenchError for a network that does not take its example.
+
+    choice: what is chosen, plain values that may be set: phase, model, engine, precision ("" for any), devices (by
+    name; empty for all), batch_size, metric, prices (US dollars an hour by device), budgets (by metric, in its unit:
+    seconds, pictures/s, joules, bytes, US dollars).
+    """
+
+    module = "device_comparison"
+    uses = ("comparison",)
+    title = "Devices compared"
+
+    rules = traitlets.Dict().tag(sync=True)
+    points: Any = traitlets.List().tag(sync=True)
+    models: Any = traitlets.List().tag(sync=True)
+    sizes: Any = traitlets.List().tag(sync=True)
+    choice = traitlets.Dict().tag(sync=True)
+    progress = traitlets.Dict().tag(sync=True)
+    failures: Any = traitlets.List().tag(sync=True)
+    asked = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        model: str | Run | nn.Module = "convnet",
+        example: Any = None,
+        *,
+        phase: Phase = "inference",
+        recordings: Sequence[Recording] | None = None,
+        also: Comparison | Iterable[Measurement] = (),
+        batch_sizes: Sequence[int] = BATCH_SIZES,
+        seconds: float = 0.1,
+    ) -> None:
+        network = find_network(model, example)
+        self._networks = {network.name: network}
+        self._recordings = load_recordings(skipped=[]) if recordings is None else tuple(recordings)
+        self._sizes, self._seconds = tuple(batch_sizes), seconds
+        self._lock = threading.RLock()
+        self._known: dict[str, list[Measurement]] = {}
+        self._measured: dict[tuple[Any, ...], Measurement] = {}
+        self._also = list(also.measurements if isinstance(also, Comparison) else also)
+        super().__init__()
+        self.rules, self.sizes = rules(), list(self._sizes)
+        self.models = list(dict.fromkeys((network.name, *ZOO)))
+        self.choice = {
+            **{"phase": phase, "model": network.name, "engine": "", "precision": "", "devices": []},
+            **{"batch_size": self._sizes[0], "metric": "latency", "budgets": {}},
+            "prices": hourly_prices(self._recordings),
+        }
+        self.progress = {"state": "", "share": None, "words": ""}
+
+    # What is shown -----------------------------------------------------------------------------------------------
+
+    @property
+    def comparison(self) -> Comparison:
+        """Every measurement of the chosen phase, model, engine, precision and devices."""
+        choice = self.choice
+        with self._lock:
+            found = [m for m in self._everything() if m.phase == choice["phase"] and m.model == choice["model"]]
+        for name in ("engine", "precision"):
+            found = [m for m in found if choice[name] in ("", getattr(m, name))]
+        found = [m for m in found if m.device in (choice["devices"] or (m.device,))]
+        return Comparison(found, prices=choice["prices"])
+
+    @property
+    def results(self) -> Comparison:
+        """As the chart has them: of each device, at each batch size, the best that it does by the chosen metric."""
+        return self.comparison.best_of_each(self.choice["metric"])
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the page says under the chart."""
+        results, size, metric = self.results, self.choice["batch_size"], self.choice["metric"]
+        if size not in results.batch_sizes:
+            return [TEMPLATES["no size"].format(batch=batch_words(size))]
+        said = results.sentences(size, metric)
+        limit = self.choice["budgets"].get(metric)
+        if limit is not None:
+            said += [TEMPLATES[name].format(**facts) for name, facts in results.budget_facts(size, metric, limit)]
+        return said
+
+    def told(self) -> str:
+        """The sentences."""
+        return " ".join(self.sentences)
+
+    def fallback(self) -> Iterable[Any]:
+        """The sentences and the table."""
+        from workbench.page import table, tag
+
+        results, size, metric = self.results, self.choice["batch_size"], self.choice["metric"]
+        yield from (tag("p", sentence) for sentence in self.sentences)
+        if size in results.batch_sizes:
+            words = f"{self.choice['model']}, {self.choice['phase']}: {batch_words(size).lower()}"
+            rows = [(row.name, row.text, row.spread, row.measurement.source) for row in results.rows(size, metric)]
+            yield table(words, ("device", "figure", "90 % within", "origin"), rows, numeric=(1, 2))
+
+    def _everything(self) -> Iterable[Measurement]:
+        """What was measured comes last and counts; what was recorded of the same setting here before gives way."""
+        fresh = {setting(m) for m in self._also if m.origin == "measured"} | set(self._measured)
+        here = {device.title for device in list_devices()}
+        for known in self._known.values():
+            yield from (m for m in known if m.device not in here or setting(m) not in fresh)
+        yield from (m for m in self._also if setting(m) not in self._measured)
+        yield from self._measured.values()
+
+    # What is chosen ----------------------------------------------------------------------------------------------
+
+    @traitlets.validate("choice")
+    def _check_choice(self, proposal: Any) -> dict[str, Any]:
+        choice = {**self.choice, **proposal["value"]}
+        allowed = {
+            "phase": _PHASES,
+            "model": tuple(self.models),
+            "metric": (*METRICS, "cost"),
+            "batch_size": self._sizes,
+        }
+        for name, values in allowed.items():
+            if choice.get(name) not in values:
+                told = ", ".join(map(str, values))
+                raise WorkbenchError(f"choice: {name} = {shortened(repr(choice.get(name)))}: choose {told}.")
+        for name in ("prices", "budgets"):
+            for key, value in choice[name].items():
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e18:
+                    raise WorkbenchError(f"choice: {name}[{key!r}] = {shortened(repr(value))}: a number above 0.")
+        if choice["model"] not in self._known:
+            self._learn_of(choice["model"])
+        return choice
+
+    def _learn_of(self, name: str) -> None:
+        """Everything known of this network: recorded, modelled, and measured here before."""
+        if name not in self._networks:
+            self._networks[name] = find_network(name)
+        network = self._networks[name]
+        found: list[Measurement] = []
+        for phase in _PHASES:
+            try:
+                known = compared(
+                    self._recordings,
+                    phase=phase,
+                    model=name,
+                    batch_sizes=self._sizes,
+                    skipped=[],
+                    network=None if network.recorded else network.model,
+                    shape=network.shape,
+                    classes=len(network.labels),
+                )
+            except WorkbenchError as error:  # it cannot be counted in this phase; it can be measured all the same
+                self.failures = [*self.failures, _uncounted(phase, str(error))]
+            else:
+                found += known.measurements
+        for device in list_devices():
+            found += (m for m in recall(network.fingerprint, device) if m.batch_size in self._sizes)
+        with self._lock:
+            self._known[name] = found
+            self.points = points(self._everything())
+
+    # Measuring ---------------------------------------------------------------------------------------------------
+
+    def measure(self) -> Comparison:
+        """Measure the devices of this machine as the button does, wait for it, and give `results`.
+
+        An interrupt stops it; what was measured until then stays. Raises WorkbenchError where nothing could be.
+        """
+        self._start()
+        assert self.job is not None
+        self.job.wait()
+        if self.job.state == "failed":
+            raise WorkbenchError(f"Measuring failed: {self.job.error}")
+        return self.results
+
+    @traitlets.observe("asked")
+    def _obey(self, change: Any) -> None:
+        if change["new"].get("do") == "measure":
+            self._start()
+        elif self.job is not None:
+            self.job.stop()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self.job is not None and not self.job.ended:
+                return
+            self.failures = []
+            self._tell("waiting", 0.0, "Waiting for what another widget measures or trains.")
+            choice = self.choice
+            limits = {name: choice[name] for name in ("devices", "engine", "precision")}
+            network = self._networks[choice["model"]]
+            steps = measure_here(network, choice["phase"], batch_sizes=self._sizes, seconds=self._seconds, **limits)
+            self.job = Job(steps, on_step=self._take, on_change=self._note_end).start()
+
+    def _take(self, step: Step) -> None:
+        if isinstance(step.found, Failure):
+            self.failures = [*self.failures, asdict(step.found)]
+        elif step.found is not None:
+            with self._lock:
+                self._measured[setting(step.found)] = step.found
+                self.points = points(self._everything())
+        left = "" if step.seconds_left is None else f"; about {format_seconds(max(1.0, round(step.seconds_left)))} left"
+        self._tell("running", step.share, f"{step.told}{left}")
+
+    def _note_end(self, job: Job) -> None:
+        kept = f"{len(self._measured)} figures measured here, now"
+        if job.state == "finished":
+            self._tell("finished", None, f"Done: {kept}.")
+        elif job.state == "stopped":
+            self._tell("stopped", None, f"Stopped by you: {kept}, and kept.")
+        elif job.state == "failed":
+            self._tell("failed", None, f"Measuring failed: {job.error}")
+
+    def _tell(self, state: str, share: float | None, words: str) -> None:
+        self.progress = {"state": state, "share": share, "words": words}
+
+
+def _uncounted(phase: Phase, reason: str) -> dict[str, Any]:
+    return {**asdict(Failure(device="devices of data sheets", engine="modelled", precision=phase, reason=reason))}

@@ -11,7 +11,7 @@ from workbench.device_card import DeviceCard
 from workbench.errors import WorkbenchError
 from workbench.measurement import Latency, Measurement
 from workbench.models import ZOO, build_model
-from workbench.operations import operations
+from workbench.operations import Phase, _counted, operations
 from workbench.roofline import ARITHMETIC_REACH, BANDWIDTH_REACH, model_error, modelled, natural_engine, parts_of
 
 FOLDER = Path(__file__).parent.parent / "datasets" / "devices"
@@ -188,3 +188,14 @@ def test_the_models_error_is_predicted_over_measured():
     assert worst.ratio == pytest.approx(1 / 8)
     assert worst.factor == pytest.approx(8)
     assert other.ratio == other.factor == pytest.approx(2)
+
+
+@pytest.mark.parametrize("phase", ["inference", "training"])
+def test_operations_at_any_batch_size_are_those_of_running_it(phase: Phase) -> None:
+    for name in ("mlp", "resnet", "mobilenet_v3_small"):
+        with torch.device("meta"):
+            model = build_model(name)
+        for size in (3, 7, 64, 1000):
+            run = _counted(model, (32, 32, 3), size, phase, 4)
+            assert operations(name, batch_size=size, phase=phase) == run
+            assert operations(model, batch_size=size, phase=phase) == run

@@ -1,16 +1,18 @@
 """The operations a network is made of, counted on shapes alone: what each computes and what it reads and writes.
 
-The network runs once on PyTorch's meta device (shapes without numbers), so that even one too large for this machine is
-counted in a moment. The figures are *modelled*: no cache, no padding and no temporary memory of a kernel is in them.
+The network runs on PyTorch's meta device (shapes without numbers), so that even one too large for this machine is
+counted in a moment; and at two batch sizes at most, as all others lie on a straight line. The figures are *modelled*:
+no cache, no padding and no temporary memory of a kernel is in them.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +37,8 @@ ENGINES = ("eager", *FUSING_ENGINES)
 _PRODUCTS = ("convolution", "addmm", "mm", "bmm", "baddbmm", "linear")
 _FUSED = ("native_batch_norm", "relu", "add", "hardtanh", "clamp", "clamp_min", "sigmoid", "silu", "hardswish", "gelu")
 _NO_WORK = ("empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "lift_fresh", "_unsafe_view")
+_COUNTED = (1, 2, 4)  # batch sizes at which a network is run; batch norm learns from two values at least
+_of_modules: WeakKeyDictionary[nn.Module, dict[Any, tuple[Operation, ...]]] = WeakKeyDictionary()
 _OPTIMIZER_VALUES = 5  # read: weight, gradient, momentum; written: weight, momentum
 
 
@@ -81,11 +85,36 @@ def operations(
             f"shape = {shape!r}, classes = {classes!r}: must be (height, width, channels) and at least one class."
         )
     width = BYTES_PER_VALUE[precision]
-    if isinstance(model, str):
-        counted = _counted_by_name(model, shape, classes, batch_size, phase, width)
-    else:
-        counted = _counted(model, shape, batch_size, phase, width)
+
+    def count(size: int) -> tuple[Operation, ...]:
+        if isinstance(model, str):
+            return _counted_by_name(model, shape, classes, size, phase, width)
+        return _counted_once(model, shape, size, phase, width)
+
+    counted = count(batch_size) if batch_size in _COUNTED else _in_line(count(2), count(4), batch_size)
     return _fused(counted) if engine in FUSING_ENGINES and phase == "inference" else counted
+
+
+def _in_line(two: Sequence[Operation], four: Sequence[Operation], batch_size: int) -> tuple[Operation, ...]:
+    """The operations at any batch size, from those at 2 and at 4: FLOPs and bytes grow in a straight line."""
+    return tuple(
+        replace(
+            low,
+            flops=low.flops + (high.flops - low.flops) // 2 * (batch_size - 2),
+            bytes=low.bytes + (high.bytes - low.bytes) // 2 * (batch_size - 2),
+        )
+        for low, high in zip(two, four, strict=True)
+    )
+
+
+def _counted_once(model: nn.Module, shape: Shape, batch_size: int, phase: Phase, width: int) -> tuple[Operation, ...]:
+    """As `_counted`, once for each module as long as its layers stay as they are."""
+    shapes = tuple(tuple(value.shape) for value in model.state_dict().values())
+    key = (repr(model), shapes, shape, batch_size, phase, width)
+    known = _of_modules.setdefault(model, {})
+    if key not in known:
+        known[key] = _counted(model, shape, batch_size, phase, width)
+    return known[key]
 
 
 @cache

@@ -47,12 +47,14 @@ class Server:
 
 @dataclass(frozen=True)
 class Execution:
-    """A notebook after Run All: its saved file, a picture of the page and what the page complained of."""
+    """A notebook after Run All: its saved file, a picture of the page, what the page complained of, and the names of
+    the widgets that are seen on it."""
 
     notebook: Any
     screenshot: Path | None
     complaints: tuple[str, ...]
     dialogs: int
+    widgets: tuple[str, ...] = ()
 
 
 def find_browser() -> str | None:
@@ -170,7 +172,13 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
         notebook = _saved_when_done(page, server.folder / "notebooks" / name)
         screenshot = pictures / f"{Path(name).stem}.png"
         page.screenshot(path=screenshot)
-    return Execution(notebook, screenshot, tuple(complaints), dialogs)
+        # What is out of sight is in the page too, but not laid out, until it is scrolled to.
+        boxes = page.locator("section.wb")
+        for place in range(boxes.count()):
+            boxes.nth(place).scroll_into_view_if_needed()
+            boxes.nth(place).wait_for()
+        widgets = tuple(boxes.evaluate_all("all => all.map(each => each.getAttribute('aria-label'))"))
+    return Execution(notebook, screenshot, tuple(complaints), dialogs, widgets)
 
 
 def _saved_when_done(page: Any, path: Path) -> Any:
@@ -181,7 +189,10 @@ def _saved_when_done(page: Any, path: Path) -> Any:
         idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").count() > 0
         page.keyboard.press("Control+s")
         page.wait_for_timeout(500)
-        notebook = nbformat.read(path, as_version=4)
+        try:
+            notebook = nbformat.read(path, as_version=4)
+        except nbformat.reader.NotJSONError:  # it is being written
+            continue
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         failed = any(output.output_type == "error" for cell in cells for output in cell.outputs)
         if idle and (failed or all(cell.execution_count for cell in cells)):

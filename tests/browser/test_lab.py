@@ -33,6 +33,10 @@ def test_run_all_works_in_the_browser(name: str, executed: Callable[[str], Execu
     assert execution.dialogs == 0
     assert execution.screenshot
     assert execution.screenshot.stat().st_size > 20_000
+    outputs = [output for cell in execution.notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    shown = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
+    assert shown
+    assert len(execution.widgets) == len(shown)
 
 
 def test_a_notebook_that_is_not_there_is_refused(tmp_path: Path) -> None:

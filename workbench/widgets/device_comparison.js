@@ -152,7 +152,10 @@ function render({model, el}) {
     const name = event.target.closest("[data-name]")?.getAttribute("data-name") ?? null;
     if (name !== lit) { lit = name; redraw(); }
   });
-  const watch = new ResizeObserver(redraw);
+  let wide = 0;
+  const watch = new ResizeObserver(() => {
+    if (root.clientWidth !== wide) { wide = root.clientWidth; redraw(); }
+  });
   watch.observe(root);
   offer();
   tell();
@@ -163,11 +166,16 @@ function render({model, el}) {
 // Text cut to a width, by the font it will have.
 const AXIS = "11.5px";
 const pen = document.createElement("canvas").getContext("2d");
+const cuts = new Map();
 function cut(text, width, font = "12px") {
-  pen.font = `${font} system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif`;
-  if (pen.measureText(text).width <= width) return text;
-  while (text.length > 1 && pen.measureText(text + "…").width > width) text = text.slice(0, -1);
-  return text.trimEnd() + "…";
+  const key = `${text}|${Math.floor(width)}|${font}`;
+  if (!cuts.has(key)) {
+    pen.font = `${font} system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif`;
+    let kept = text;
+    while (kept.length > 1 && pen.measureText(kept === text ? text : kept + "…").width > width) kept = kept.slice(0, -1);
+    cuts.set(key, kept === text ? text : kept.trimEnd() + "…");
+  }
+  return cuts.get(key);
 }
 const begin = (svg, height, label) => {
   const width = Math.max(260, svg.parentNode.clientWidth || 460);

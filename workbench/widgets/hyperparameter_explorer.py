@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,10 @@ import traitlets
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters, recommended
 from workbench.sealed import shortened
-from workbench.units import format_bytes, format_number, format_ratio, format_seconds, format_share
+from workbench.units import format_number, format_seconds, format_share
+from workbench.widgets.cost_figures import figures_of
+from workbench.widgets.hyperparameter_controls import MAIN, WIDTHS, fields_of, short, told_value
+from workbench.widgets.parallel_coordinates import search_facts
 from workbench.widgets.view import View
 from workbench.widgets.worker import Job
 
@@ -23,22 +26,6 @@ if TYPE_CHECKING:
     from workbench.epoch_times import NetworkCount
     from workbench.search import Trial
     from workbench.training import Record
-
-MAIN = ("model", "width", "batch_size", "learning_rate")
-_DECADE = (1, 1.5, 2, 3, 4, 5, 7)
-_WIDTHS = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-_STOPS: dict[str, list[float]] = {
-    "width": list(_WIDTHS),
-    "batch_size": [2**power for power in range(17)],
-    "learning_rate": [float(f"{step}e{power}") for power in range(-7, 2) for step in _DECADE] + [100.0],
-    "weight_decay": [0.0, *(float(f"{step}e{power}") for power in range(-6, 0) for step in _DECADE), 1.0],
-    "momentum": [*(round(0.05 * step, 2) for step in range(20)), 0.99],
-    "label_smoothing": [round(0.05 * step, 2) for step in range(19)],
-    "warmup": [round(0.05 * step, 2) for step in range(19)],
-    "epochs": list(range(1, 101)),
-    "shift": list(range(33)),
-    "seed": list(range(100)),
-}
 
 
 class HyperparameterExplorer(View):
@@ -107,7 +94,7 @@ class HyperparameterExplorer(View):
         super().__init__(
             hyperparameters=chosen,
             values=asdict(chosen),
-            fields=_fields(chosen),
+            fields=fields_of(chosen),
             subset=self._told_subset(),
             trials=trials,
         )
@@ -127,7 +114,7 @@ class HyperparameterExplorer(View):
 
     def told(self) -> str:
         """What is chosen and what it costs, in two sentences."""
-        names = ", ".join(f"{_short(name)} {format_number(self.values[name])}" for name in MAIN)
+        names = ", ".join(f"{short(name)} {format_number(self.values[name])}" for name in MAIN)
         try:
             self._put(self._counted())
         except WorkbenchError as error:
@@ -210,7 +197,7 @@ class HyperparameterExplorer(View):
         from workbench.epoch_times import network_key
         from workbench.models import ZOO
 
-        widths = sorted(_WIDTHS, key=lambda width: abs(math.log(width / chosen.width)))
+        widths = sorted(WIDTHS, key=lambda width: abs(math.log(width / chosen.width)))
         for width in [chosen.width, *(widths if nearby and chosen.model in ZOO else [])]:
             each = chosen.replace(width=width)
             key = network_key(each)
@@ -261,7 +248,7 @@ class HyperparameterExplorer(View):
         earlier = self._counts.get(network_key(before))
         was = None if earlier is None or isinstance(earlier, str) else cost_at(earlier, before, pictures=cost.pictures)
         times = epoch_times(self._recordings, count, chosen, cost)
-        self.figures = _figures(chosen, cost, was, times)
+        self.figures = figures_of(chosen, cost, was, times)
         self.said = told_change(before, chosen, was, cost) if was is not None else ""
 
     # Short runs --------------------------------------------------------------------------------------------------
@@ -358,7 +345,7 @@ class HyperparameterExplorer(View):
 
     def _free_name(self, plan: HyperParameters) -> str:
         usual, chosen = asdict(self._usual), asdict(plan)
-        changes = [_told_value(field, chosen[field]) for field in chosen if chosen[field] != usual[field]]
+        changes = [told_value(field, chosen[field]) for field in chosen if chosen[field] != usual[field]]
         name = ", ".join(changes) or "as recommended"
         number = 1 + sum(row["name"] == name or row["name"].startswith(f"{name} (") for row in self.table)
         return name if number == 1 else f"{name} ({number})"
@@ -391,141 +378,6 @@ class HyperparameterExplorer(View):
         self.search = search_facts(self.trials)
 
 
-def _fields(chosen: HyperParameters) -> list[dict[str, Any]]:
-    """What the browser needs to draw a control for each field."""
-    from workbench.models import ZOO
-
-    found = []
-    for name, known in HyperParameters.describe().items():
-        field: dict[str, Any] = {"name": name, "label": name.replace("_", " "), "help": known["help"]}
-        if isinstance(known["default"], bool):
-            field["kind"] = "switch"
-        elif name in _STOPS:
-            field |= {"kind": "stops", "stops": _STOPS[name]}
-        else:
-            offered = list(known.get("choices", ZOO))
-            own = getattr(chosen, name)
-            field |= {"kind": "choice", "choices": offered if own in offered else [*offered, own]}
-        found.append(field | {"main": name in MAIN})
-    return sorted(found, key=lambda field: MAIN.index(field["name"]) if field["main"] else len(MAIN))
-
-
-def _figures(chosen: HyperParameters, cost: Cost, was: Cost | None, times: Sequence[Any]) -> dict[str, Any]:
-    """What the browser draws, with every figure in words beside it."""
-    bars = [
-        {"name": name, "bytes": total, "text": format_bytes(total), "parts": [
-            {"name": part, "bytes": size, "text": format_bytes(size)} for part, size in parts.items()
-        ]}
-        for name, total, parts in (
-            ("Training", cost.training_bytes, {
-                "weights": cost.weight_bytes, "gradients": cost.gradient_bytes,
-                "optimizer state": cost.optimizer_bytes, "activations": cost.activation_bytes,
-            }),
-            ("Inference", cost.inference_bytes, {"weights": cost.weight_bytes, "working memory": cost.working_bytes}),
-        )
-    ]  # fmt: skip
-    ratio = format_ratio(cost.training_bytes / cost.inference_bytes)
-    able = [each for each in times if each.seconds is not None]
-    summary = (
-        f"{cost.parameters:,} parameters; {_flops(cost.training_flops)} a picture in training and "
-        f"{_flops(cost.inference_flops)} in inference; {format_bytes(cost.training_bytes)} to train and "
-        f"{format_bytes(cost.inference_bytes)} to infer (modelled)."
-    )
-    if able:
-        quick, slow = able[0], able[-1]
-        summary += f" An epoch takes {format_seconds(quick.seconds)} on {quick.device} ({quick.origin})"
-        summary += (
-            f" and {format_seconds(slow.seconds)} on {slow.device} ({slow.origin})." if slow is not quick else "."
-        )
-    auto = " Precision auto is counted as fp32." if chosen.precision == "auto" else ""
-    return {
-        "of": asdict(chosen),
-        "summary": summary,
-        "numbers": [
-            ["parameters", f"{cost.parameters:,}"],
-            ["inference, a picture", _flops(cost.inference_flops)],
-            ["training, a picture", _flops(cost.training_flops)],
-        ],
-        "bars": bars,
-        "before": None if was is None or was == cost else [was.training_bytes, was.inference_bytes],
-        "beside": f"Training holds {ratio} the bytes of inference: a batch of {cost.batch_size:,} against one picture.",
-        "basis": f"An epoch: {cost.steps_per_epoch:,} steps of up to {cost.batch_size:,} pictures, "
-        f"{cost.pictures:,} in all, without validation.{auto}",
-        "devices": [
-            {
-                "device": each.device, "seconds": each.seconds, "origin": each.origin,
-                "text": "–" if each.seconds is None else format_seconds(each.seconds),
-                "told": each.reason or each.source,
-            }
-            for each in times
-        ],
-    }  # fmt: skip
-
-
-def search_facts(trials: Sequence[Trial]) -> dict[str, Any]:
-    """Axes, lines, table and sentence of parallel coordinates; heights are from 0 to 1. Empty without trials."""
-    if not trials:
-        return {}
-    names = list(dict.fromkeys(name for trial in trials for name in trial.sampled))
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    best = max(complete, key=lambda trial: trial.value or 0.0, default=None)
-    axes = [_axis(_short(name), [trial.sampled.get(name) for trial in trials]) for name in names]
-    reached = sorted(trial.value for trial in trials if trial.value is not None)
-    axes.append(_axis("validation accuracy", [trial.value for trial in trials], share=True))
-    middle = reached[len(reached) // 2] if reached else 0.0
-    lines = []
-    for place, trial in enumerate(trials):
-        state = {"complete": "complete", "pruned": "stopped early", "failed": "failed"}[trial.state]
-        sampled = [_brief(trial.sampled.get(name)) for name in names]
-        accuracy = "–" if trial.value is None else format_share(trial.value)
-        lines.append(
-            {
-                "number": trial.number, "value": trial.value, "state": trial.state, "best": trial is best,
-                "strong": trial.value is not None and trial.value >= middle,
-                "heights": [axis["heights"][place] for axis in axes],
-                "cells": [str(trial.number), *sampled, accuracy, f"{state}: {trial.reason}" if trial.reason else state],
-                "values": asdict(trial.hyperparameters),
-            }
-        )  # fmt: skip
-    counts = [f"{sum(trial.state == state for trial in trials)} {word}" for state, word in
-              (("complete", "complete"), ("pruned", "stopped early"), ("failed", "failed"))]  # fmt: skip
-    said = f"None of {len(trials)} trials is complete ({', '.join(counts)})."
-    if best is not None and best.value is not None:
-        values = ", ".join(f"{_short(name)} {_brief(value)}" for name, value in best.sampled.items())
-        said = f"Trial {best.number} is the best of {len(trials)}: {format_share(best.value)} with {values} "
-        said += f"({', '.join(counts)}; measured in the search)."
-    cuts = sorted({round(reached[len(reached) * part // 4], 3) for part in (1, 2, 3)}) if len(reached) > 3 else []
-    offers = [[0, f"all {len(trials)} trials"]]
-    offers += [[cut, f"{format_share(cut)} ({sum(value >= cut for value in reached)} trials)"] for cut in cuts]
-    return {
-        "axes": [{"label": axis["label"], "ticks": axis["ticks"]} for axis in axes],
-        "lines": lines, "said": said, "cuts": offers,
-        "head": ["trial", *map(_short, names), "validation accuracy", "how it ended"],
-        "label": "" if best is None or best.value is None else f"best: trial {best.number}, {format_share(best.value)}",
-    }  # fmt: skip
-
-
-def _axis(label: str, column: Sequence[Any], share: bool = False) -> dict[str, Any]:
-    """Heights of a column's values: numbers by size, logarithmic over a decade or more; others by name."""
-    known = [value for value in column if value is not None]
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in known)
-    texts = {value: format_share(value) if share else _brief(value) for value in known}
-    places: Mapping[Any, float] = {value: float(at) for at, value in enumerate(sorted(set(known), key=str))}
-    if numbers and known:
-        ratio = min(known) > 0 and max(known) >= 10 * min(known)
-        places = {value: math.log(value) if ratio else float(value) for value in known}
-    low, high = min(places.values(), default=0.0), max(places.values(), default=0.0)
-    heights = {value: (at - low) / (high - low) if high > low else 0.5 for value, at in places.items()}
-    shown = sorted(heights, key=lambda value: heights[value])
-    if len(shown) > 4:  # a few choices all get their name, a range its two ends
-        shown = [shown[0], shown[-1]]
-    return {
-        "label": label,
-        "heights": [heights.get(value) for value in column],
-        "ticks": [[heights[value], texts[value]] for value in shown],
-    }
-
-
 def _some(split: Split, most: int) -> Split:
     """At most so many pictures, each class with its share."""
     from workbench.splits import stratified
@@ -541,25 +393,3 @@ def _curve(records: Iterable[Record]) -> list[list[float | None]]:
         for record in records
         if record.kind == "epoch"
     ]
-
-
-def _short(name: str) -> str:
-    return "lr" if name == "learning_rate" else name.replace("_", " ")
-
-
-def _brief(value: Any) -> str:
-    """A value that nobody chose by hand needs no fourth digit."""
-    return f"{value:.3g}" if isinstance(value, float) else format_number(value)
-
-
-def _told_value(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return _short(name) if value else f"no {_short(name)}"
-    return value if name in ("model", "optimizer") else f"{_short(name)} {format_number(value)}"
-
-
-def _flops(count: float) -> str:
-    for factor, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if count >= 0.9995 * factor:
-            return f"{count / factor:#.3g} {word} FLOPs".replace(". ", " ")
-    return f"{count:,.0f} FLOPs"

@@ -59,6 +59,7 @@ def test_it_shows_what_the_comparison_computes() -> None:
     assert panel.choice["model"] == "convnet"  # what is not named stays
     assert {point["phase"] for point in panel.points} == {"inference", "training"}
     assert "measured here" not in panel.told()
+    assert "NUCLEO-H743ZI2 (Cortex-M7) has room for batches of up to 15" in panel.notes["convnet"]["inference"][0]
 
 
 def test_a_network_of_the_zoo_is_added_when_it_is_chosen() -> None:

@@ -41,7 +41,7 @@ function render({model, el}) {
   const heading = h("h3", {}), overKey = h("span", {hidden: true}, "dashed line across: your budget, to be dragged");
   const ranking = s("svg", {role: "img"}), curves = s("svg", {role: "img"});
   const sentences = h("ul", {class: "dc-said"}), spoken = h("p", {class: "dc-spoken", "aria-live": "polite"});
-  const table = h("table", {});
+  const table = h("table", {}), missing = h("p", {class: "wb-note"});
   const measuring = progress("Measuring");
   const words = h("p", {class: "wb-note"}), failures = h("ul", {class: "wb-bad"});
   const ask = what => tellKernel(model, {asked: {do: what, serial: (model.get("asked").serial ?? 0) + 1}});
@@ -53,7 +53,7 @@ function render({model, el}) {
     h("div", {class: "wb-columns dc-charts"}, h("figure", {}, ranking), h("figure", {}, curves)),
     h("p", {class: "wb-note dc-key"}, ...ORIGINS.map(([origin, told]) => h("span", {}, s("svg", {viewBox: "-8 -8 16 16", "aria-hidden": "true"}, mark(origin, 0, 0, "var(--wb-ink)")), told)),
       h("span", {}, "bar: up to the slowest tenth"), h("span", {}, "dashed ring: before your last change"), h("span", {}, "◆ another takes the lead"), overKey),
-    sentences, spoken,
+    sentences, missing, spoken,
     h("div", {class: "wb-controls"}, live ? [measure, cancel] : h("span", {class: "wb-note"}, "This page has no kernel: open the notebook to measure your own machine."),
       button("Chart as PNG", () => savePng(name(), heading.textContent, [ranking, curves])), button("Figures as CSV", () => saveCsv(name(), csvRows()))),
     measuring.element, words, failures,
@@ -89,6 +89,7 @@ function render({model, el}) {
     drawRanking(ranking, shown.rows.get(chosen.batch_size) ?? [], look, chosen);
     drawCurves(curves, shown, look, chosen);
     sentences.replaceChildren(...shown.sentences.map(text => h("li", {}, text)));
+    missing.textContent = (model.get("notes")[chosen.model]?.[chosen.phase] ?? []).join(" ");
     drawTable(table, shown.rows.get(chosen.batch_size) ?? [], how, chosen);
     clearTimeout(speaking);
     speaking = setTimeout(() => { spoken.textContent = shown.sentences.join(" "); }, 500);

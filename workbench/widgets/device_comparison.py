@@ -56,6 +56,7 @@ class DeviceComparison(View):
     choice = traitlets.Dict().tag(sync=True)
     progress = traitlets.Dict().tag(sync=True)
     failures: Any = traitlets.List().tag(sync=True)
+    notes = traitlets.Dict().tag(sync=True)
     asked = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -170,6 +171,7 @@ class DeviceComparison(View):
             self._networks[name] = find_network(name)
         network = self._networks[name]
         found: list[Measurement] = []
+        notes: dict[str, list[str]] = {phase: [] for phase in _PHASES}
         for phase in _PHASES:
             try:
                 known = compared(
@@ -177,7 +179,7 @@ class DeviceComparison(View):
                     phase=phase,
                     model=name,
                     batch_sizes=self._sizes,
-                    skipped=[],
+                    skipped=notes[phase],
                     network=None if network.recorded else network.model,
                     shape=network.shape,
                     classes=len(network.labels),
@@ -190,6 +192,7 @@ class DeviceComparison(View):
             found += (m for m in recall(network.fingerprint, device) if m.batch_size in self._sizes)
         with self._lock:
             self._known[name] = found
+            self.notes = {**self.notes, name: notes}
             self.points = points(self._everything())
 
     # Measuring ---------------------------------------------------------------------------------------------------

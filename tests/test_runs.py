@@ -59,3 +59,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         Run(tmp_path).read_about()
     Run(tmp_path).write_about("digits", 16, "f")
     assert Run(tmp_path).read_about()["data"] == "digits"
+
+
+def test_a_folder_may_be_told_as_text() -> None:
+    assert Run("runs/animals-1") == Run(Path("runs/animals-1"))  # type: ignore[arg-type]

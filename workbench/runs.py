@@ -17,9 +17,12 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder and the names in it."""
+    """A run's folder, a path or its text, and the names in it."""
 
     folder: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
 
     @property
     def about(self) -> Path:

@@ -124,6 +124,16 @@ def test_pausing_holds_all_runs_and_a_page_is_refused_meanwhile(data: Data) -> N
     assert board.told().startswith("a was stopped by you at step")
 
 
+def test_the_result_of_paused_runs_is_not_waited_for(data: Data) -> None:
+    board = TrainingDashboard(training(data))
+    board.paused = True
+    if not board.shown["ended"]:
+        with pytest.raises(WorkbenchError, match="The runs are paused: press Resume"):
+            board.result()
+    board.paused = False
+    assert board.result().step
+
+
 def test_a_changed_rate_arrives_as_if_sent_in_a_loop(data: Data) -> None:
     seen, bare = network(data), network(data)
     board = TrainingDashboard(training(data, seen, epochs=6))

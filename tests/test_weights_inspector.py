@@ -17,7 +17,7 @@ import workbench as wb
 from workbench.checkpoint import load_resume_point, load_weights, save_weights
 from workbench.data import Data
 from workbench.errors import WorkbenchError
-from workbench.recorder import REFERENCE
+from workbench.recordings import REFERENCE
 from workbench.runs import Run
 from workbench.weights_summary import BINS, resume_parts, round_to, summarise_weights
 
@@ -105,6 +105,17 @@ def test_odd_numbers_and_rows_of_zeros() -> None:
     np.testing.assert_array_equal(round_to(odd, "bf16")[:, :3], expected[:, :3])
     random = np.random.default_rng(0).standard_normal((64, 999)).astype(np.float32)
     np.testing.assert_array_equal(round_to(random, "bf16"), torch.from_numpy(random).bfloat16().float().numpy())
+
+
+@pytest.mark.parametrize("ends", [(0.999999, 1.000001), (1.0, 1 + 2**-22), (-2e38, 2e38)])
+def test_values_close_together_and_far_apart_fill_their_bins(tmp_path: Path, ends: tuple[float, float]) -> None:
+    network = nn.BatchNorm1d(2)
+    network.weight.data = torch.tensor(ends)
+    how = {"preprocessing": load_weights(WEIGHTS).preprocessing, "hyperparameters": wb.HyperParameters()}
+    save_weights(tmp_path / "ends.safetensors", network, labels=("a", "b"), **how)
+    found = next(each for each in summarise_weights(tmp_path / "ends.safetensors").tensors if each.name == "weight")
+    assert sum(found.precisions["fp32"].counts) == 2
+    assert found.precisions["fp32"].counts[0] == found.precisions["fp32"].counts[-1] == 1
 
 
 def test_a_network_that_diverged_and_one_of_the_users_own(tmp_path: Path) -> None:

@@ -133,15 +133,16 @@ def test_a_listener_that_fails_makes_its_own_job_fail() -> None:
     assert closed == [("closed in", "workbench worker")]
 
 
-def test_a_job_stopped_before_it_began_never_runs() -> None:
+def test_a_job_stopped_before_it_began_never_runs_and_waits_for_nobody() -> None:
     log: list[Any] = []
     before = Job(endless([])).start()
     job = Job(few(log, "a")).start()
     job.stop()
-    assert not job.wait(0.02)
-    before.stop()
     assert job.wait(120)
     assert (job.state, log) == ("stopped", [])
+    assert not before.ended
+    before.stop()
+    assert before.wait(120)
 
 
 def test_waiting_for_so_long() -> None:

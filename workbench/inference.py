@@ -311,6 +311,22 @@ class Predictor:
         return np.ascontiguousarray(pictures)
 
 
+def unproved(predictor: Predictor) -> str:
+    """Why a predictor of a bundle does not answer here as the bundle expects, in a sentence; empty where it does.
+
+    bf16 is not held to that: it answers with fewer digits by design.
+    """
+    if predictor.precision == "bf16":
+        return ""
+    test = predictor.self_test()
+    if test.passed:
+        return ""
+    return (
+        f"{predictor.engine} on {predictor.device} does not answer as the reference network should: "
+        f"a probability is off by {test.largest_difference:.1e}, and {test.tolerance:.1e} is allowed."
+    )
+
+
 def _no_engine(bundle: Bundle, engine: str) -> str:
     left_out = bundle.left_out.get(engine)
     if isinstance(left_out, dict):

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from workbench.atomic import write_text
 from workbench.cache import user_folder
 from workbench.devices import Device
@@ -51,6 +53,17 @@ def remember(
     Raises WorkbenchError where they cannot be written.
     """
     path = _path(fingerprint, device, folder)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=10):  # two notebooks may measure at once
+            _merge(path, fingerprint, device, measurements, folder)
+    except (OSError, Timeout) as error:
+        raise WorkbenchError(f"Cannot write {path}: {error}. Free some space, or let others finish.") from error
+
+
+def _merge(
+    path: Path, fingerprint: str, device: Device, measurements: Iterable[Measurement], folder: Path | None
+) -> None:
     kept: dict[tuple[Any, ...], tuple[str, Measurement]] = {}
     for before in recall(fingerprint, device, folder=folder):
         kept[setting(before)] = (before.source.split(",")[0].split()[-1], before)

@@ -20,7 +20,7 @@ from workbench.devices import checked_threads, find_device
 from workbench.errors import WorkbenchError
 from workbench.export import export_onnx
 from workbench.hyperparameters import HyperParameters
-from workbench.inference import Predictor
+from workbench.inference import Predictor, unproved
 from workbench.measurement import Phase
 from workbench.models import ModelSpec, build_model, name_of, spec_of
 from workbench.operations import operations
@@ -159,6 +159,8 @@ def _contestant(network: Network, phase: Phase, device: str, engine: str, precis
         found = Predictor.from_model(network.model, network.preprocessing, network.labels, **shared)
     elif network.bundle is not None:
         found = Predictor.from_bundle(network.bundle, engine, threads=threads)
+        if reason := unproved(found):
+            raise WorkbenchError(reason)
     else:
         content = export_onnx(network.model, network.preprocessing)
         found = Predictor.from_onnx(content, network.preprocessing, network.labels, threads=threads)

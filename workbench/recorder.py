@@ -23,7 +23,7 @@ from workbench.devices import Device, checked_threads, find_device
 from workbench.errors import WorkbenchError
 from workbench.footprint import measure_footprint
 from workbench.hyperparameters import HyperParameters
-from workbench.inference import Predictor
+from workbench.inference import Predictor, unproved
 from workbench.measurement import Measurement
 from workbench.models import build_model
 from workbench.peaks import cpu_figures
@@ -83,7 +83,7 @@ def record_machine(
     card = _measured_card(place, created) if card is None else _own(card, place)
     left_out: list[DropOut] = [] if dropped is None else dropped
     predictors = _predictors(bundle, place)
-    _prove(predictors)
+    predictors = _proved(predictors, min(batch_sizes), left_out)
     steps = _training_steps(bundle, place)
     others = [step for name in models for step in _others(name, bundle, place)]
     pictures = torch.from_numpy(bundle.self_test_pictures.copy())
@@ -171,16 +171,22 @@ def _predictors(bundle: Bundle, place: Device) -> list[Contestant]:
     return found
 
 
-def _prove(predictors: Sequence[Contestant]) -> None:
-    """Nothing is timed that does not answer: the same weights give the same answers here."""
+def _proved(predictors: Sequence[Contestant], batch_size: int, left_out: list[DropOut]) -> list[Contestant]:
+    """Those that answer: the same weights give the same answers here. Nothing else is timed.
+
+    An int8 engine that does not is left out: on a processor without the instructions for it, sums of 8-bit products
+    overflow. Raises WorkbenchError where an fp32 engine does not.
+    """
+    proved: list[Contestant] = []
     for predictor in predictors:
-        if isinstance(predictor, Predictor) and predictor.precision != "bf16":
-            test = predictor.self_test()
-            if not test.passed:
-                raise WorkbenchError(
-                    f"{predictor.engine} on {predictor.device} does not answer as the reference network should: "
-                    f"a probability is off by {test.largest_difference:.1e}, and {test.tolerance:.1e} is allowed."
-                )
+        reason = unproved(predictor) if isinstance(predictor, Predictor) else ""
+        if reason and predictor.precision != "int8":
+            raise WorkbenchError(reason)
+        if reason:
+            left_out.append(DropOut(contestant=predictor, batch_size=batch_size, reason=reason))
+        else:
+            proved.append(predictor)
+    return proved
 
 
 def _training_steps(bundle: Bundle, place: Device) -> list[Contestant]:

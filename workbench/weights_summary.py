@@ -174,7 +174,7 @@ def resume_parts(path: Path) -> dict[str, int]:
         "optimizer state": _tensor_bytes(state.get("optimizer")),
         "records and random state": plain + _tensor_bytes(state.get("randomness")),
     }
-    return {**found, "rest": path.stat().st_size - sum(found.values())}
+    return {**found, "rest": max(0, path.stat().st_size - sum(found.values()))}
 
 
 def told_resume(parts: Mapping[str, int], weights_bytes: int) -> str:
@@ -220,7 +220,8 @@ def _rounded(values: NDArray[np.floating[Any]], low: float, high: float, precisi
         there = block if stored is not None else round_to(block, precision)
         sound = np.isfinite(block)
         error = np.abs(np.subtract(there, block, where=sound, out=np.zeros_like(block)))
-        counts += np.histogram(np.clip(there[sound], low, high), BINS, range=(low, high))[0]
+        # In float64, whose edges stay apart where the values lie close together, or very far from each other.
+        counts += np.histogram(np.clip(there[sound].astype(np.float64), low, high), BINS, range=(low, high))[0]
         largest = max(largest, float(error.max(initial=0.0)))
         total += float(error.sum(dtype=np.float64))
         numbers += int(sound.sum())

@@ -27,7 +27,7 @@ from workbench.widgets.answering import (
     predictors_of,
     titles,
 )
-from workbench.widgets.view import View
+from workbench.widgets.view import View, told_there
 from workbench.widgets.worker import Job, told
 
 MAX_FILE_BYTES = 8_000_000  # Jupyter's server closes the connection at a message of 10 MB
@@ -126,6 +126,10 @@ class Classifier(View):
         """What the engines say, in a sentence."""
         return self.sentence
 
+    def page_state(self) -> dict[str, Any]:
+        """The answers as who reads the page has to be told of them."""
+        return {"words": told_there(self.words)}
+
     def fallback(self) -> Iterable[Any]:
         """The picture, and the answers as a table."""
         from workbench.page import picture, table, tag
@@ -182,7 +186,7 @@ class Classifier(View):
         if len(quick) == len(self._predictors):
             return None
         with self._lock:
-            if self.job is None or self.job.ended or not self._busy:
+            if self.job is None or self.job.ended or self.job.stopping or not self._busy:
                 self._busy = True
                 self.job = Job(self._work(), on_change=self._ended).start()
             return self.job

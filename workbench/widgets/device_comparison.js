@@ -22,7 +22,7 @@ function render({model, el}) {
     telling = setTimeout(() => tellKernel(model, {choice: chosen}), 150);
     redraw();
   }
-  const phase = choice({label: "Phase", options: Object.entries(WORDS), value: chosen.phase, change: value => choose({phase: value})});
+  const phase = choice({label: "Phase", options: Object.entries(WORDS), value: chosen.phase, change: value => choose({phase: value, engine: "", precision: ""})});
   const batch = slider({label: "Batch size", min: 0, max: sizes.length - 1, value: Math.max(0, sizes.indexOf(chosen.batch_size)),
     text: place => sizes[place] === 1 ? "1 picture" : `${commas(sizes[place])} pictures`, input: place => choose({batch_size: sizes[place]})});
   const metric = choice({label: "Compare by", options: Object.entries(TITLES), value: chosen.metric, change: value => choose({metric: value})});
@@ -105,9 +105,14 @@ function render({model, el}) {
   }
 
   // The controls under More offer what there are figures for.
+  let offered = "";
   function offer() {
     const has = points();
     const uniq = key => [...new Set(has.map(m => m[key]))];
+    // While somebody is at one of them, a new measurement must not take it away.
+    const now = JSON.stringify([chosen.phase, chosen.model, uniq("engine"), uniq("precision"), uniq("device")]);
+    if (now === offered) return;
+    offered = now;
     engine.offer([["", "the best of each"], ...uniq("engine")], chosen.engine);
     precision.offer([["", "any"], ...uniq("precision")], chosen.precision);
     const all = uniq("device");
@@ -131,6 +136,7 @@ function render({model, el}) {
     metric.control.value = chosen.metric;
     network.control.value = chosen.model;
     batch.put(Math.max(0, sizes.indexOf(chosen.batch_size)));
+    offered = "";
     offer();
     redraw();
   }

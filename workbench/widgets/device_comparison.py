@@ -5,20 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 import traitlets
 from torch import nn
 
 from workbench.all_devices import compared, hourly_prices
-from workbench.comparison import TEMPLATES, Comparison, batch_words
+from workbench.comparison import TEMPLATES, Comparison, batch_words, setting_of
 from workbench.comparison_facts import points, rules
 from workbench.devices import list_devices
 from workbench.errors import WorkbenchError
 from workbench.measured_before import recall, setting
 from workbench.measured_here import Step, measure_here
 from workbench.measurement import Measurement, Phase
-from workbench.metrics import METRICS
+from workbench.metrics import METRICS, told_origin
 from workbench.models import ZOO
 from workbench.networks import Failure, find_network
 from workbench.recordings import Recording, load_recordings
@@ -30,6 +31,7 @@ from workbench.widgets.view import View
 from workbench.widgets.worker import Job
 
 _PHASES: tuple[Phase, ...] = ("inference", "training")
+_RESTS = {"state": "", "share": None, "words": ""}
 
 
 class DeviceComparison(View):
@@ -77,6 +79,7 @@ class DeviceComparison(View):
         self._lock = threading.RLock()
         self._known: dict[str, list[Measurement]] = {}
         self._measured: dict[tuple[Any, ...], Measurement] = {}
+        self._found = 0
         self._also = list(also.measurements if isinstance(also, Comparison) else also)
         super().__init__()
         self.rules, self.sizes = rules(), list(self._sizes)
@@ -86,7 +89,7 @@ class DeviceComparison(View):
             **{"batch_size": self._sizes[0], "metric": "latency", "budgets": {}},
             "prices": hourly_prices(self._recordings),
         }
-        self.progress = {"state": "", "share": None, "words": ""}
+        self.progress = _RESTS
 
     # What is shown -----------------------------------------------------------------------------------------------
 
@@ -130,8 +133,21 @@ class DeviceComparison(View):
         yield from (tag("p", sentence) for sentence in self.sentences)
         if size in results.batch_sizes:
             words = f"{self.choice['model']}, {self.choice['phase']}: {batch_words(size).lower()}"
-            rows = [(row.name, row.text, row.spread, row.measurement.source) for row in results.rows(size, metric)]
-            yield table(words, ("device", "figure", "90 % within", "origin"), rows, numeric=(1, 2))
+            rows = [
+                (row.name, row.text, row.spread, f"{setting_of(row.measurement)}, {told_origin(row.measurement)}")
+                for row in results.rows(size, metric)
+            ]
+            yield table(words, ("device", "figure", "90 % within", "with, origin"), rows, numeric=(1, 2))
+
+    def page_state(self) -> dict[str, Any]:
+        """What was measured here and now was measured there and then for who reads the page; nothing is going on."""
+        today = date.today().isoformat()
+        told = [point | {"told": point["told"].replace("here, now", today)} for point in self.points]
+        return {"points": told, "progress": _RESTS, "failures": []}
+
+    def _point(self) -> None:
+        # Of equal settings the last one counts, for the page as for `results`.
+        self.points = points(Comparison(self._everything()).measurements)
 
     def _everything(self) -> Iterable[Measurement]:
         """What was measured comes last and counts; what was recorded of the same setting here before gives way."""
@@ -193,7 +209,7 @@ class DeviceComparison(View):
         with self._lock:
             self._known[name] = found
             self.notes = {**self.notes, name: notes}
-            self.points = points(self._everything())
+            self._point()
 
     # Measuring ---------------------------------------------------------------------------------------------------
 
@@ -202,6 +218,8 @@ class DeviceComparison(View):
 
         An interrupt stops it; what was measured until then stays. Raises WorkbenchError where nothing could be.
         """
+        if self.job is not None:
+            self.job.wait()  # it may be measuring something else
         self._start()
         assert self.job is not None
         self.job.wait()
@@ -220,11 +238,11 @@ class DeviceComparison(View):
         with self._lock:
             if self.job is not None and not self.job.ended:
                 return
-            self.failures = []
-            self._tell("waiting", 0.0, "Waiting for what another widget measures or trains.")
             choice = self.choice
             limits = {name: choice[name] for name in ("devices", "engine", "precision")}
             network = self._networks[choice["model"]]
+            self.failures, self._found = [], 0
+            self._tell("waiting", 0.0, "Waiting for what another widget measures or trains.")
             steps = measure_here(network, choice["phase"], batch_sizes=self._sizes, seconds=self._seconds, **limits)
             self.job = Job(steps, on_step=self._take, on_change=self._note_end).start()
 
@@ -234,12 +252,13 @@ class DeviceComparison(View):
         elif step.found is not None:
             with self._lock:
                 self._measured[setting(step.found)] = step.found
-                self.points = points(self._everything())
+                self._found += 1
+                self._point()
         left = "" if step.seconds_left is None else f"; about {format_seconds(max(1.0, round(step.seconds_left)))} left"
         self._tell("running", step.share, f"{step.told}{left}")
 
     def _note_end(self, job: Job) -> None:
-        kept = f"{len(self._measured)} figures measured here, now"
+        kept = f"{self._found} figures measured here, now"
         if job.state == "finished":
             self._tell("finished", None, f"Done: {kept}.")
         elif job.state == "stopped":

@@ -200,7 +200,7 @@ function curves(width, rows, measure) {
   for (const end of ends) floor = end.label = Math.max(end.at, floor + 14);
   const height = Math.max(high, floor + 10);
   return picture(width, height, `${name} by epoch of ${shown.length} short runs; the table lists them`,
-    s("text", {class: "wb-axis", x: 0, y: 12}, `${name}, measured here, now`),
+    s("text", {class: "wb-axis", x: 0, y: 12}, `${name}, measured; the table says where and when`),
     evenTicks(least, greatest, 4).map(tick => [s("line", {class: "wb-grid", x1: 56, x2: width - right, y1: y(tick), y2: y(tick)}),
       s("text", {class: "wb-axis", x: 48, y: y(tick) + 4, "text-anchor": "end"}, say(tick))]),
     evenTicks(1, last, Math.min(last - 1, 6)).filter(Number.isInteger).map(tick =>
@@ -238,10 +238,10 @@ function runs(model, live) {
     const now = model.get("progress"), rows = model.get("table");
     const running = now.share !== undefined;
     run.disabled = running || !live;
-    stop.hidden = !running;
+    stop.hidden = !running || !model.get("live");
     bar.put(running ? now.share : null, now.told);
     said.textContent === model.get("outcome") || (said.textContent = model.get("outcome"));
-    count.value = model.get("epochs_of_run");
+    if (document.activeElement !== count) count.value = model.get("epochs_of_run");
     which.element.hidden = !rows.some(row => row.curve.length);
     older.textContent = rows.length > MOST_CURVES ? `The chart shows the newest ${MOST_CURVES} of ${rows.length} runs; the table lists all.` : "";
   };

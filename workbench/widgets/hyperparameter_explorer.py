@@ -17,7 +17,7 @@ from workbench.units import format_number, format_seconds, format_share
 from workbench.widgets.cost_figures import figures_of
 from workbench.widgets.hyperparameter_controls import MAIN, WIDTHS, fields_of, short, told_value
 from workbench.widgets.parallel_coordinates import search_facts
-from workbench.widgets.view import View
+from workbench.widgets.view import View, told_there
 from workbench.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -140,6 +140,10 @@ class HyperparameterExplorer(View):
         self.told()
         return super().to_html(path)
 
+    def page_state(self) -> dict[str, Any]:
+        """The runs as who reads the page has to be told of them; nothing is going on there."""
+        return {**told_there({"table": self.table, "outcome": self.outcome}), "progress": {}, "counting": ""}
+
     def leave(self) -> None:
         """Stop the run and the counting."""
         super().leave()
@@ -201,8 +205,10 @@ class HyperparameterExplorer(View):
         for width in [chosen.width, *(widths if nearby and chosen.model in ZOO else [])]:
             each = chosen.replace(width=width)
             key = network_key(each)
-            if key not in self._counts:
+            fresh = key not in self._counts
+            if fresh:
                 self._counts[key] = self._counted_or_told(each)
+            if fresh or each == chosen:
                 yield key
 
     def _counted_or_told(self, chosen: HyperParameters) -> NetworkCount | str:
@@ -387,9 +393,12 @@ def _some(split: Split, most: int) -> Split:
     return split.subset(stratified(split.labels.numpy(), [most], seed=0)[0].tolist())
 
 
-def _curve(records: Iterable[Record]) -> list[list[float | None]]:
+def _curve(records: Iterable[Record]) -> list[list[float]]:
+    """Epoch, validation accuracy and loss; a loss that is no number ends a run, and is no point."""
     return [
         [record.epoch, record.validation_accuracy, record.validation_loss]
         for record in records
-        if record.kind == "epoch"
+        if record.validation_accuracy is not None
+        and record.validation_loss is not None
+        and math.isfinite(record.validation_loss)
     ]

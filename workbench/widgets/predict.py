@@ -87,6 +87,8 @@ class Predict(View):
         one that it was measured on. Raises WorkbenchError for what is no finite number, or none of the choices.
         """
         unit = self.unit if unit is None else unit
+        if unit != self.unit and self.unit:
+            raise WorkbenchError(f"unit = {unit!r}: the guess was asked for in {self.unit!r}; give the value in that.")
         with self._one_at_a_time:
             counting = self._counting()
             guess = counting["answer"] if counting else None

@@ -94,10 +94,12 @@ class TrainingDashboard(View):
     def result(self, name: str | None = None) -> Record:
         """The last record of a run, of the last one without `name`, once all have ended: finished, or stopped.
 
-        An interrupt stops them first. Raises WorkbenchError where a run failed, or has no record.
+        An interrupt stops them first. Raises WorkbenchError where a run failed, has no record, or they are paused.
         """
         if name is not None and name not in self._runs:
             raise WorkbenchError(f"There is no run {shortened(repr(name))}, only {', '.join(map(repr, self._runs))}.")
+        if self.paused and not self._all_ended.is_set():
+            raise WorkbenchError("The runs are paused: press Resume, or set paused = False; then ask for the result.")
         try:
             while not self._all_ended.wait(0.2):  # on Windows an interrupt does not end a wait
                 pass
@@ -146,9 +148,9 @@ class TrainingDashboard(View):
     # In the worker's thread ---------------------------------------------------------------------------------------
 
     def _note(self, run: TrainingCurve, record: Record) -> None:
-        first = not run.records
-        changed = run.add(record)
         with self._telling:
+            first = not run.records
+            changed = run.add(record)
             if first:
                 self.learning_rate = run.peak
             if changed:
@@ -165,8 +167,9 @@ class TrainingDashboard(View):
                 self._tell()
                 self.said = self._sentence(run.name)
         finally:
-            if all(job.ended for job in self._jobs.values()):
-                self._all_ended.set()
+            with self._telling:
+                if all(job.ended for job in self._jobs.values()):
+                    self._all_ended.set()
 
     def _tell(self) -> None:
         """Show the state, and not again until a hundred times as long has gone by as that took."""

@@ -6,6 +6,7 @@ import json
 import sys
 import weakref
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import anywidget
 import traitlets
 
 from workbench.atomic import write_text
+from workbench.devices import find_device
 from workbench.errors import WorkbenchError
 from workbench.widgets.worker import Job
 
@@ -79,6 +81,10 @@ class View(anywidget.AnyWidget):
 
         return [tag("p", self.told())]
 
+    def page_state(self) -> dict[str, Any]:
+        """Traits that are another on a page, which is read elsewhere and later."""
+        return {}
+
     def to_html(self, path: Path | str | None = None) -> str:
         """One self-contained page that needs no kernel and no network, and still reacts; written to `path` if given.
 
@@ -87,7 +93,8 @@ class View(anywidget.AnyWidget):
         from workbench.page import render, tag
 
         own = set(self.trait_names(sync=True)) - set(anywidget.AnyWidget.class_trait_names())
-        shown = {name: getattr(self, name) for name in own if not name.startswith("_")} | {"live": False}
+        shown = {name: getattr(self, name) for name in own if not name.startswith("_")}
+        shown |= {**self.page_state(), "live": False}
         text = json.dumps({"state": shown, "module": self._esm}, default=_plain)
         mount = tag("div", tag("noscript", self.fallback()), id="widget", class_="wb-page")
         text = _PAGE % (self._css, text.replace("<", "\\u003c"))
@@ -95,6 +102,15 @@ class View(anywidget.AnyWidget):
         if path is not None:
             write_text(Path(path), page)
         return page
+
+
+def told_there(state: Any) -> Any:
+    """The same values as a page tells them, where it is not here and not now: "measured 2026-11-25 on NAME"."""
+    if isinstance(state, str):
+        return state.replace("here, now", f"{date.today().isoformat()} on {find_device('cpu').title}")
+    if isinstance(state, dict):
+        return {name: told_there(value) for name, value in state.items()}
+    return [told_there(value) for value in state] if isinstance(state, list | tuple) else state
 
 
 def _current_cell() -> tuple[str, str]:

@@ -6,7 +6,9 @@ threads that take turns at it cost each other up to a quarter of their time.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, Literal
@@ -24,10 +26,10 @@ _thread: threading.Thread | None = None
 class Job:
     """A generator whose steps are taken in the worker's thread, in the order in which jobs were started.
 
-    A paused job lets the next one go on. on_step: is given what each step yields; on_change: the job, whenever its
-    state is another; on_step in the worker's thread. state: "waiting" for the jobs
-    before it, "running", "paused", "finished", "stopped" on request, "failed" with `error`, a sentence. last: what the
-    newest step yielded; result: what the generator returned.
+    A paused job lets the next one go on. on_step: is given what each step yields, in the worker's thread; on_change:
+    the job, whenever its state is another. state: "waiting" for the jobs before it, "running", "paused", "finished",
+    "stopped" on request, "failed" with `error`, a sentence. last: what the newest step yielded; result: what the
+    generator returned.
     """
 
     def __init__(
@@ -50,6 +52,11 @@ class Job:
     def ended(self) -> bool:
         """Whether no further step will be taken."""
         return self.state in ("finished", "stopped", "failed")
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
 
     def start(self) -> Job:
         """Join the queue of the worker, which is started where it is not alive."""
@@ -84,13 +91,19 @@ class Job:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the job has ended, or for so long; whether it has. An interrupt stops the job first."""
         try:
-            with _changed:
-                return _changed.wait_for(lambda: self._told, seconds)
+            return self._wait(seconds)
         except KeyboardInterrupt:
             self.stop()
-            with _changed:
-                _changed.wait_for(lambda: self._told, 60)
+            self._wait(60)
             raise
+
+    def _wait(self, seconds: float | None) -> bool:
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        with _changed:
+            # In the worker's own thread nothing would ever end. On Windows an interrupt does not end a long wait.
+            while not self._told and threading.current_thread() is not _thread and time.monotonic() < until:
+                _changed.wait(min(0.2, max(0.0, until - time.monotonic())))
+            return self._told
 
     def _become(self, state: State, when: tuple[State, ...]) -> None:
         with _changed:
@@ -109,7 +122,8 @@ class Job:
         try:
             message = None
             if self._begun:  # a generator takes no message before its first step
-                message, self._message = self._message, None
+                with _changed:
+                    message, self._message = self._message, None
             self.last = self._steps.send(message)
             self._begun = True
             self._on_step(self.last)
@@ -125,7 +139,8 @@ class Job:
             close()
         except BaseException as error:
             state, self.error = "failed", self.error or told(error)
-        self.state = state
+        with _changed:
+            self.state = state
         self._tell()  # before those who wait go on
         with _changed:
             self._told = True
@@ -155,4 +170,6 @@ def _work() -> None:
 
 
 def _next() -> Job | None:
-    return next((job for job in _jobs if job.state != "paused" or job._stopping), None)
+    """Who is to be closed comes first: that takes a moment, and the job at hand is between two steps."""
+    ready = sorted(_jobs, key=lambda job: not job._stopping)
+    return next((job for job in ready if job._stopping or job.state != "paused"), None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from workbench.devices import find_device
 from workbench.errors import WorkbenchError
 from workbench.guesses import reveal
 from workbench.learner import LearnerRecord
@@ -207,6 +209,10 @@ def test_its_page_shows_what_came_out(record: Path, tmp_path: Path):
     guess.lock(3)
     sentence = guess.reveal(0.44)
     page = guess.to_html(tmp_path / "guess.html")
-    assert sentence in page
+    assert "measured here, now: 0.44" in sentence
+    # Who reads the page is elsewhere, and later.
+    there = f"measured {date.today().isoformat()} on {find_device('cpu').title}: 0.44"
+    assert there in page
+    assert "here, now" not in page
     assert json.loads(record.read_text(encoding="utf-8"))["entries"]
     assert guess.trait_values(sync=True)["value"] == 3

@@ -21,6 +21,7 @@ from workbench.comparison import Comparison
 from workbench.device_card import KINDS
 from workbench.errors import WorkbenchError
 from workbench.inference import Predictor
+from workbench.processor import processor_features
 from workbench.recorder import record_machine
 from workbench.recordings import (
     FOLDER,
@@ -96,8 +97,11 @@ def test_the_devices_that_lessons_speak_of_are_there():
 
 def test_the_reference_network_is_sound_and_answers_as_it_should():
     bundle = read_bundle(REFERENCE)
+    # Without instructions for 8-bit products their sums overflow, and `record` leaves the engine out.
+    able = any("vnni" in feature or "amx" in feature for feature in processor_features())
     for engine in ("eager", *bundle.engines):
-        assert Predictor.from_bundle(bundle, engine, threads=1).self_test().passed
+        if able or engine != "onnx-int8":
+            assert Predictor.from_bundle(bundle, engine, threads=1).self_test().passed
     assert bundle.accuracy > 0.9
     assert sum(bundle.sizes.values()) < 2**20
 

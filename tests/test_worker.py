@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+import torch
 from jupyter_client.manager import start_new_kernel
 
 from workbench.errors import WorkbenchError
@@ -161,6 +162,22 @@ def test_an_interrupt_while_waiting_stops_the_job() -> None:
     with pytest.raises(KeyboardInterrupt):
         job.wait()
     assert job.state == "stopped"
+
+
+def test_it_works_with_the_threads_of_who_gives_it_the_work() -> None:
+    before = torch.get_num_threads()
+
+    def told() -> Generator[int, None, None]:
+        yield torch.get_num_threads()
+
+    try:
+        for threads in (1, 2, 1):
+            torch.set_num_threads(threads)
+            job = Job(told()).start()
+            assert job.wait(120)
+            assert job.last == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 CELL = """import time

@@ -62,7 +62,7 @@ def test_guesses_and_decisions_by_keyboard_in_jupyterlab(browser: str, lab: Serv
         keys.type("3")
         keys.press("Enter")
         page.locator(GUESS).get_by_text("Your guess: 3 times as fast").wait_for()
-        assert page.evaluate("document.activeElement.textContent") == "Your guess: 3 times as fast"
+        page.wait_for_function("document.activeElement.textContent === 'Your guess: 3 times as fast'")
         keys.press("Tab")
         keys.press("Enter")  # guess again
         keys.press("Control+a")

@@ -27,7 +27,7 @@ def press(page: Any, name: str) -> None:
 
 def test_it_is_held_slowed_and_stopped_by_keyboard_while_cells_run(browser: str, lab: Server) -> None:
     with opened(browser, lab, "training_dashboard", [BEGIN]) as (page, complaints):
-        page.get_by_text("of the validation pictures right").wait_for()
+        page.get_by_text("of the validation pictures right").first.wait_for()
         assert int(add_and_run(page, "len(board.records['run'])")) > 0  # the kernel is free
 
         press(page, "Pause")

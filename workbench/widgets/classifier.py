@@ -27,7 +27,7 @@ from workbench.widgets.answering import (
     predictors_of,
     titles,
 )
-from workbench.widgets.view import View, told_there
+from workbench.widgets.view import View
 from workbench.widgets.worker import Job, told
 
 MAX_FILE_BYTES = 8_000_000  # Jupyter's server closes the connection at a message of 10 MB
@@ -125,10 +125,6 @@ class Classifier(View):
     def told(self) -> str:
         """What the engines say, in a sentence."""
         return self.sentence
-
-    def page_state(self) -> dict[str, Any]:
-        """The answers as who reads the page has to be told of them."""
-        return {"words": told_there(self.words)}
 
     def fallback(self) -> Iterable[Any]:
         """The picture, and the answers as a table."""

@@ -140,7 +140,7 @@ class DeviceComparison(View):
             yield table(words, ("device", "figure", "90 % within", "with, origin"), rows, numeric=(1, 2))
 
     def page_state(self) -> dict[str, Any]:
-        """What was measured here and now was measured there and then for who reads the page; nothing is going on."""
+        """Its devices are named, so that the day is enough; nothing is going on there."""
         today = date.today().isoformat()
         told = [point | {"told": point["told"].replace("here, now", today)} for point in self.points]
         return {"points": told, "progress": _RESTS, "failures": []}

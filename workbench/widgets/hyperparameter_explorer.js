@@ -200,7 +200,7 @@ function curves(width, rows, measure) {
   for (const end of ends) floor = end.label = Math.max(end.at, floor + 14);
   const height = Math.max(high, floor + 10);
   return picture(width, height, `${name} by epoch of ${shown.length} short runs; the table lists them`,
-    s("text", {class: "wb-axis", x: 0, y: 12}, `${name}, measured; the table says where and when`),
+    s("text", {class: "wb-axis", x: 0, y: 12}, `${name}, measured`),
     evenTicks(least, greatest, 4).map(tick => [s("line", {class: "wb-grid", x1: 56, x2: width - right, y1: y(tick), y2: y(tick)}),
       s("text", {class: "wb-axis", x: 48, y: y(tick) + 4, "text-anchor": "end"}, say(tick))]),
     evenTicks(1, last, Math.min(last - 1, 6)).filter(Number.isInteger).map(tick =>

@@ -17,7 +17,7 @@ from workbench.units import format_number, format_seconds, format_share
 from workbench.widgets.cost_figures import figures_of
 from workbench.widgets.hyperparameter_controls import MAIN, WIDTHS, fields_of, short, told_value
 from workbench.widgets.parallel_coordinates import search_facts
-from workbench.widgets.view import View, told_there
+from workbench.widgets.view import View
 from workbench.widgets.worker import Job
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class HyperparameterExplorer(View):
         return super().to_html(path)
 
     def page_state(self) -> dict[str, Any]:
-        """The runs as who reads the page has to be told of them; nothing is going on there."""
-        return {**told_there({"table": self.table, "outcome": self.outcome}), "progress": {}, "counting": ""}
+        """Nothing is going on there."""
+        return {"progress": {}, "counting": ""}
 
     def leave(self) -> None:
         """Stop the run and the counting."""

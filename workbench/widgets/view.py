@@ -82,7 +82,7 @@ class View(anywidget.AnyWidget):
         return [tag("p", self.told())]
 
     def page_state(self) -> dict[str, Any]:
-        """Traits that are another on a page, which is read elsewhere and later."""
+        """Traits that are another on a page, besides that its "here, now" is told as there and then."""
         return {}
 
     def to_html(self, path: Path | str | None = None) -> str:
@@ -94,11 +94,11 @@ class View(anywidget.AnyWidget):
 
         own = set(self.trait_names(sync=True)) - set(anywidget.AnyWidget.class_trait_names())
         shown = {name: getattr(self, name) for name in own if not name.startswith("_")}
-        shown |= {**self.page_state(), "live": False}
+        shown = {**told_there(shown), **self.page_state(), "live": False}
         text = json.dumps({"state": shown, "module": self._esm}, default=_plain)
         mount = tag("div", tag("noscript", self.fallback()), id="widget", class_="wb-page")
         text = _PAGE % (self._css, text.replace("<", "\\u003c"))
-        page = render(self.title, [mount]).replace("</body>", f"{text}</body>")
+        page = str(told_there(render(self.title, [mount]))).replace("</body>", f"{text}</body>")
         if path is not None:
             write_text(Path(path), page)
         return page

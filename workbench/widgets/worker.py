@@ -7,6 +7,7 @@ threads that take turns at it cost each other up to a quarter of their time.
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -43,6 +44,7 @@ class Job:
         self._on_step, self._on_change = on_step, on_change
         self._message: Any = None
         self._stopping = self._begun = self._told = False
+        self._threads: int | None = None
         self.state: State = "waiting"
         self.error = ""
         self.last: Any = None
@@ -61,6 +63,9 @@ class Job:
     def start(self) -> Job:
         """Join the queue of the worker, which is started where it is not alive."""
         global _thread
+        # PyTorch's number of threads is each thread's own: the worker works with that of whoever gives it the work.
+        torch = sys.modules.get("torch")
+        self._threads = torch.get_num_threads() if torch is not None else None
         with _changed:
             _jobs.append(self)
             if _thread is None or not _thread.is_alive():
@@ -124,6 +129,8 @@ class Job:
             if self._begun:  # a generator takes no message before its first step
                 with _changed:
                     message, self._message = self._message, None
+            if self._threads is not None and (torch := sys.modules["torch"]).get_num_threads() != self._threads:
+                torch.set_num_threads(self._threads)
             self.last = self._steps.send(message)
             self._begun = True
             self._on_step(self.last)

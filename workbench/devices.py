@@ -199,10 +199,10 @@ def torch_threads(threads: int) -> Iterator[None]:
 def release_idle_threads() -> bool:
     """End the OpenMP threads that the calling thread has woken for PyTorch and now lets idle; True where it does.
 
-    Each thread that runs PyTorch has helpers of its own. As soon as a process has more of them than cores, GNU OpenMP
-    has all of them sleep at each barrier, instead of waiting awake for a moment. So call this in the thread that is
+    Each thread that runs PyTorch has helpers of its own. Where a process has more of them than cores, GNU OpenMP has
+    them wait awake for a shorter time at each barrier (its manual, GOMP_SPINCOUNT). So call this in the thread that is
     done with PyTorch, before another one begins; the helpers come back with its next operation, results are the same.
-    Another OpenMP library is left as it is.
+    What that is worth depends on the machine: docs/widgets.md. Another OpenMP library is left as it is.
     """
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.comparison import Comparison
+from workbench.comparison import Comparison, setting_of
 from workbench.errors import WorkbenchError
 from workbench.guesses import bare_number, read_number
 from workbench.measurement import Measurement
@@ -84,7 +84,7 @@ def offers_of(comparison: Comparison) -> list[Offer]:
     return [
         {
             "device": m.device if len(origins[m.device]) == 1 else f"{m.device} ({m.origin})",
-            "setting": _setting(m),
+            "setting": setting_of(m),
             "engine": m.engine,
             "precision": m.precision,
             "threads": m.threads,
@@ -207,12 +207,6 @@ def sentences(choice: Mapping[str, Any], offer: Offer | None) -> list[str]:
         against = offer["held"].get(choice["limit"], [0, ""])[1] if offer else ""
         said.append(TEMPLATES[held].format(value=against, origin=facts["origin"]))
     return [*said, TEMPLATES["proof"].format(proof=choice["proof"].rstrip("."))]
-
-
-def _setting(m: Measurement) -> str:
-    # "onnx-int8 int8" would say it twice.
-    told = m.engine if m.engine.endswith(m.precision) else f"{m.engine} {m.precision}"
-    return f"{told}, {m.threads} thread{'s' if m.threads > 1 else ''}" if m.kind == "cpu" else told
 
 
 def _unknown(what: str, chosen: object, known: Iterable[object]) -> WorkbenchError:

@@ -1,4 +1,4 @@
-"""The cost of any hyper-parameters, and the seconds of an epoch on each device with a card, within a millisecond.
+"""The cost of any hyper-parameters, and the seconds of an epoch on each device with a card, quickly.
 
 To count a network's FLOPs and bytes takes a tenth of a second to some seconds (`workbench.cost`, `operations`). All of
 them grow with the batch in a straight line, so a network is counted once, at two batch sizes: the rest is arithmetic,

@@ -1,8 +1,8 @@
 """The operations a network is made of, counted on shapes alone: what each computes and what it reads and writes.
 
 The network runs on PyTorch's meta device (shapes without numbers), so that even one too large for this machine is
-counted in a moment; and at two batch sizes at most, as all others lie on a straight line. The figures are *modelled*:
-no cache, no padding and no temporary memory of a kernel is in them.
+counted in a moment; and at batches of 1, 2 and 4 alone, as all others lie on a straight line. The figures are
+*modelled*: no cache, no padding and no temporary memory of a kernel is in them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ import anywidget
 import traitlets
 
 from workbench.atomic import write_text
-from workbench.devices import find_device
 from workbench.errors import WorkbenchError
 from workbench.widgets.worker import Job
 
@@ -105,9 +104,10 @@ class View(anywidget.AnyWidget):
 
 
 def told_there(state: Any) -> Any:
-    """The same values as a page tells them, where it is not here and not now: "measured 2026-11-25 on NAME"."""
+    """The same values as a page tells them, which is read elsewhere and later: "measured before this page was written,
+    2026-11-25". On which day and device is not known here."""
     if isinstance(state, str):
-        return state.replace("here, now", f"{date.today().isoformat()} on {find_device('cpu').title}")
+        return state.replace("here, now", f"before this page was written, {date.today().isoformat()}")
     if isinstance(state, dict):
         return {name: told_there(value) for name, value in state.items()}
     return [told_there(value) for value in state] if isinstance(state, list | tuple) else state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processor import let_idle_threads_sleep
+from workbench.processor import let_idle_threads_sleep, processor_features
 
 let_idle_threads_sleep()  # before torch is imported: some of the tests run beside a browser
 
@@ -86,6 +87,12 @@ def train_briefly(model: nn.Module, data: Data, *, epochs: int = 4, learning_rat
     """Plain PyTorch, fp32, seeded; leaves the model in training mode."""
     with one_thread():
         return _train(model, data, epochs, learning_rate)
+
+
+def int8_overflows() -> bool:
+    """Whether this processor adds 8-bit products in 16 bits, as x86 does without VNNI or AMX: the sums overflow."""
+    able = any("vnni" in feature or "amx" in feature for feature in processor_features())
+    return platform.machine().lower() in ("x86_64", "amd64") and not able
 
 
 @contextmanager

@@ -233,3 +233,8 @@ def test_without_pictures_to_judge_by_nothing_is_run(data: Data) -> None:
     assert "nothing can be run" in explorer.outcome
     assert explorer.table == []
     explorer.close()
+
+
+def test_data_without_pictures_to_learn_from_are_refused(data: Data) -> None:
+    with pytest.raises(WorkbenchError, match="stripes-and-spots has no pictures to learn from"):
+        HyperparameterExplorer(replace(data, train=data.train.subset([])), QUICK)

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from conftest import Exported, int8_overflows
 from torch import Tensor, nn
 
 from workbench import inference
@@ -19,11 +19,7 @@ from workbench.bundle import Bundle
 from workbench.errors import WorkbenchError
 from workbench.inference import ONNX_ENGINES, Answer, Predictor
 from workbench.models import Classifier, build_model
-from workbench.processor import processor_features, usable_cores
-
-if TYPE_CHECKING:
-    from conftest import Exported
-
+from workbench.processor import usable_cores
 
 STRESS = os.environ.get("WORKBENCH_STRESS") == "1"
 
@@ -43,7 +39,7 @@ def eager(exported: Exported, **options: object) -> Predictor:
 
 @pytest.mark.parametrize("engine", ["eager", "onnx", "onnx-int8"])
 def test_engines_of_a_bundle_answer_as_plain_pytorch(exported: Exported, expected: np.ndarray, engine: str) -> None:
-    if engine == "onnx-int8" and not any("vnni" in name or "amx" in name for name in processor_features()):
+    if engine == "onnx-int8" and int8_overflows():
         pytest.skip("without instructions for 8-bit products their sums overflow: the bundle's self-test says so")
     predictor = Predictor.from_bundle(exported.bundle.path, engine, threads=1)
     answers = predictor(exported.data.test.pictures)

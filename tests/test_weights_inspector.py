@@ -158,6 +158,25 @@ def test_a_resume_point_beside_its_weights(run: Run) -> None:
     assert [name for name, _ in wb.WeightsInspector(run.weights).files] == ["weights file"]
 
 
+def test_tied_weights_are_counted_once(tmp_path: Path, make_data: Callable[..., Data]) -> None:
+    class Tied(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = torch.nn.Linear(768, 768, bias=False)
+            self.again, self.last = self.inner, torch.nn.Linear(768, 4)
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            return self.last(self.again(self.inner(pictures.flatten(1)).relu()))
+
+    model, point = Tied(), tmp_path / "resume.pt"
+    for _ in wb.train(model, make_data(), wb.HyperParameters(epochs=1), device="cpu", resume_point=point):
+        pass
+    parts = resume_parts(point)
+    assert parts["weights"] == sum(weight.nbytes for weight in model.parameters())
+    assert sum(parts.values()) == point.stat().st_size
+    assert all(size > 0 for size in parts.values())
+
+
 def test_selecting_from_the_next_cell() -> None:
     inspector = wb.WeightsInspector(WEIGHTS)
     assert inspector.chosen == "8.weight"  # the largest

@@ -169,12 +169,13 @@ def resume_parts(path: Path) -> dict[str, int]:
     state = load_resume_point(path)
     with zipfile.ZipFile(path) as parts:  # what torch.save writes; it was checked, and nothing of it is run here
         plain = sum(part.file_size for part in parts.infolist() if part.filename.endswith("/data.pkl"))
+    stored: set[int] = set()  # what two tensors share, such as tied weights, is written once
     found = {
-        "weights": _tensor_bytes(state.get("model")),
-        "optimizer state": _tensor_bytes(state.get("optimizer")),
-        "records and random state": plain + _tensor_bytes(state.get("randomness")),
+        "weights": _stored_bytes(state.get("model"), stored),
+        "optimizer state": _stored_bytes(state.get("optimizer"), stored),
+        "records and random state": plain + _stored_bytes(state.get("randomness"), stored),
     }
-    return {**found, "rest": max(0, path.stat().st_size - sum(found.values()))}
+    return {**found, "rest": path.stat().st_size - sum(found.values())}
 
 
 def told_resume(parts: Mapping[str, int], weights_bytes: int) -> str:
@@ -269,11 +270,15 @@ def _in_order(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
-def _tensor_bytes(value: Any) -> int:
+def _stored_bytes(value: Any, stored: set[int]) -> int:
+    """Bytes of the storages of all tensors inside that are not among those `stored`, and joins them."""
     if isinstance(value, torch.Tensor):
-        return value.nbytes
+        storage = value.untyped_storage()
+        new = storage.data_ptr() not in stored
+        stored.add(storage.data_ptr())
+        return storage.nbytes() if new else 0
     inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return sum(_tensor_bytes(item) for item in inside)
+    return sum(_stored_bytes(item, stored) for item in inside)
 
 
 def _worded(value: Any) -> str:

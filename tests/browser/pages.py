@@ -378,7 +378,15 @@ def _new_cell(page: Any, code: str) -> Any:
     page.locator(".jp-Notebook-footer").click()
     cell = page.locator(CODE_CELLS).nth(count)
     cell.locator(".cm-content").click()
-    page.keyboard.insert_text(code)
+    # Pasted, so that it arrives in one piece: of what is typed, the editor once took the beginning twice.
+    cell.locator(".cm-content").evaluate(
+        """(editor, code) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text/plain", code);
+            editor.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
+        }""",
+        code,
+    )
     return cell
 
 

@@ -25,6 +25,7 @@ from workbench.comparison import Comparison
 from workbench.measurement import Latency, Measurement
 from workbench.widgets.decide import Decide
 from workbench.widgets.predict import Predict
+from workbench.widgets.view import told_there
 
 GUESS = 'section[aria-label^="Predict: How many"]'
 CHOICE = 'section[aria-label^="Predict: Which"]'
@@ -200,7 +201,7 @@ def test_the_browser_words_a_decision_as_python_does(browser: str, tmp_path: Pat
                     form.get_by_label(re.compile("^At most")).fill(typed)
                 choice = {"metric": metric, "limit": limit, "at_most": typed, "words": typed}
                 made = decide.decide(device, "onnx", size, **choice, proof="One that is slower.")
-                assert form.locator(".wb-preview").inner_text() == " ".join(made["sentences"])
+                assert form.locator(".wb-preview").inner_text() == told_there(" ".join(made["sentences"]))
                 verdicts.add(made["verdict"])
         assert verdicts == {"", "keeps", "breaks", "doubt", "unknown"}
         assert complaints == []
@@ -261,4 +262,4 @@ def test_a_page_without_a_kernel_shows_what_was_decided_and_asks_nothing(browser
     said = guess.reveal(0.44)
     guess.to_html(tmp_path / "after.html")
     with file_page(browser, tmp_path / "after.html", java_script_enabled=False) as (page, _):
-        assert said in page.locator("noscript").inner_text()
+        assert told_there(said) in page.locator("noscript").inner_text()

@@ -13,9 +13,6 @@ import pytest
 from browser.lab import NOTEBOOKS, ROOT, Execution
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-WIDGETS = (
-    r"wb\.(Classifier|Decide|DeviceComparison|HyperparameterExplorer|Predict|TrainingDashboard|WeightsInspector)\("
-)
 
 
 def cells_of(path: Path, kind: str | None = None) -> list[Any]:
@@ -46,10 +43,11 @@ def test_it_is_kept_without_outputs_and_with_a_kernel(path: Path) -> None:
 @every_notebook
 def test_its_cells_are_few_short_and_introduced(path: Path) -> None:
     cells = cells_of(path)
-    # A widget that stands for itself comes on top, with the prose before it.
-    short = [cell.source for cell in cells if cell.cell_type == "code" and len(cell.source.splitlines()) <= 5]
-    shown = [source for source in short if re.search(WIDGETS, source)]
-    assert len(cells) - 2 * len(shown) <= 40
+    # Besides the exercises, which come last, and a widget that is alone in its cell.
+    alone = [
+        cell for cell in cells if cell.cell_type == "code" and re.fullmatch(r"(\w+) = wb\.[A-Z].*\n\1", cell.source)
+    ]
+    assert len(cells) - 1 - len(alone) <= 40
     for before, cell in zip([None, *cells], cells, strict=False):
         if cell.cell_type == "code":
             assert len(cell.source.splitlines()) <= 12, cell.source

@@ -72,6 +72,8 @@ class HyperparameterExplorer(View):
 
         if not hasattr(data, "preprocessing"):
             raise WorkbenchError(f"data = {shortened(repr(data))}: give a data set of wb.load_dataset.")
+        if not len(data.train):
+            raise WorkbenchError(f"data: {data.name} has no pictures to learn from, so there is nothing to choose for.")
         for name, most in (("pictures", pictures), ("validation_pictures", validation_pictures)):
             if type(most) is not int or most < 1:
                 raise WorkbenchError(f"{name} = {shortened(repr(most))}: must be a whole number of at least 1.")

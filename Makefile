@@ -20,7 +20,7 @@ NONE  := Python 3.11 or newer with its venv module is needed, and none was found
          sudo apt install python3-venv (Debian, Ubuntu), brew install python (macOS), or www.python.org.
 SOUND  = $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 # compat: found by its path, so that a script beside a clone named workbench imports the package, not the folder.
-WHAT  := -c constraints.txt -C editable_mode=compat -e '.[lab,test]'
+WHAT  := -c constraints.txt -C editable_mode=compat -e '.[lab,serve,test]'
 # uv names PyTorch's builds by itself: cpu, auto, cu126, cu130, rocm6.4 ... pip has to be told the index of that build.
 BY_UV  = $(BIN)/uv pip install --python $(BIN)/python $(if $(filter-out default,$(TORCH)),--torch-backend=$(TORCH)) $(WHAT)
 BY_PIP = $(BIN)/python -m pip install $(if $(filter-out default auto,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/$(TORCH)) $(WHAT)
@@ -53,7 +53,7 @@ stress: $(READY)
 # The newest versions that every supported Python can take. `make test` then installs and tests them.
 constraints: $(READY)
 	{ sed -n '/^#/p' constraints.txt; echo uv | $(BIN)/uv pip compile --quiet --upgrade --no-annotate --no-header \
-	  --python-version 3.11 --extra lab --extra test pyproject.toml - | sed 's/+[a-z0-9.]*$$//'; } > $(BIN)/constraints.new
+	  --python-version 3.11 --extra lab --extra serve --extra test pyproject.toml - | sed 's/+[a-z0-9.]*$$//'; } > $(BIN)/constraints.new
 	mv $(BIN)/constraints.new constraints.txt
 
 clean:

@@ -52,4 +52,6 @@ def test_digits():
 @pytest.mark.stress
 @pytest.mark.parametrize("seed", [0, 1, 2] if STRESS else [0])
 def test_fashion_mnist(seed):
-    assert accuracy_on_test_set(real("fashion-mnist"), seed=seed) >= 0.915
+    # A quarter of the epochs, unless under stress: on a slow machine the whole run takes ten minutes.
+    shorter, least = ({}, 0.915) if STRESS else ({"epochs": 2}, 0.88)
+    assert accuracy_on_test_set(real("fashion-mnist"), seed=seed, **shorter) >= least

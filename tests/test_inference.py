@@ -217,7 +217,7 @@ def test_self_test_fails_on_another_network(exported: Exported) -> None:
 
 
 def test_engines_that_are_not_there_are_named(exported: Exported, tmp_path: Path) -> None:
-    with pytest.raises(WorkbenchError, match=r"engine = 'tensorrt': .* has onnx, onnx-int8, eager, compiled"):
+    with pytest.raises(WorkbenchError, match=r"engine = 'tensorrt': .* has onnx, onnx-int8; eager and"):
         Predictor.from_bundle(exported.bundle, "tensorrt")
     with pytest.raises(WorkbenchError, match="export a bundle"):
         eager(exported, engine="onnx")

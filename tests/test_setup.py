@@ -54,7 +54,7 @@ def test_constraints_are_exact_and_name_nothing_but_public_releases() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tested set is of Linux")
 def test_nothing_that_gets_installed_is_left_without_a_tested_version() -> None:
-    waiting, seen = [("workbench", ("lab", "test"))], set()
+    waiting, seen = [("workbench", tuple(EXTRAS))], set()
     while waiting:
         name, extras = waiting.pop()
         for text in metadata.requires(name) or ():
@@ -118,7 +118,7 @@ def checkout(tmp_path: Path) -> Path:
         (("test",), ".venv/bin/lint-imports\n.venv/bin/python -m pytest"),
         (("stress",), "WORKBENCH_STRESS=1 .venv/bin/python -m pytest -m stress"),
         (("setup", "TORCH=cpu"), "uv pip install --python .venv/bin/python --torch-backend=cpu -c constraints.txt"),
-        (("setup",), ".venv/bin/python -m pip install  -c constraints.txt -C editable_mode=compat -e '.[lab,test]'"),
+        (("setup",), "python -m pip install  -c constraints.txt -C editable_mode=compat -e '.[lab,serve,test]'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -105,6 +105,21 @@ class Bundle:
         return shortened(name or "network")
 
     @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that stand for all that the bundle holds: another byte, another version."""
+        return hashlib.sha256(seal(self.manifest).encode("utf-8")).hexdigest()[:12]
+
+    def engine(self, name: str) -> Engine:
+        """One of `engines`. Raises BundleError for one that is not there, with the reason where it was left out."""
+        if name in self.engines:
+            return self.engines[name]
+        left_out = self.left_out.get(name)
+        if isinstance(left_out, dict):
+            raise BundleError(f"The engine {name!r} was left out of {self.path} at export: {left_out.get('reason')}.")
+        known = ", ".join(self.engines)
+        raise BundleError(f"engine = {name!r}: {self.path} has {known}; eager and compiled run its weights in PyTorch.")
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Bytes of each file the manifest lists."""
         return {name: entry["bytes"] for name, entry in self.manifest["files"].items()}

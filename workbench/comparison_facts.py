@@ -10,7 +10,7 @@ from workbench.measurement import Measurement
 from workbench.metrics import METRICS, cost_at, told_origin
 from workbench.ranking import DOUBT, DRAW
 
-# The functions of units.py, and their namesakes in the widgets' shared.js.
+# The functions of units.py, and their namesakes in numbers.js, which widgets and application share.
 _FORMATS = {"latency": "seconds", "throughput": "rate", "energy": "energy", "memory": "bytes", "cost": "dollars"}
 
 

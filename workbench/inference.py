@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from workbench.bundle import Bundle, read_bundle
 from workbench.devices import checked_threads, find_device, torch_threads
 from workbench.errors import WorkbenchError
-from workbench.parity import CLEAR_MARGIN, FP32_DIFFERENCE
+from workbench.onnx_session import OnnxSession
 from workbench.pictures import Preprocessing
-from workbench.sealed import shortened
+from workbench.self_test import SelfTest, judge_self_test
 
 if TYPE_CHECKING:
     import torch
@@ -31,8 +30,6 @@ ONNX_ENGINES = ("onnx", "onnx-int8")
 
 # Pixels computed at once: 256 pictures of 32×32, 5 of 224×224. Memory stays bounded however many are given.
 BATCH_PIXELS = 2**18
-GPU_DIFFERENCE = 5e-3
-INT8_SLACK = 0.02  # how much further than at export a probability of an int8 engine may be off on another processor
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -43,21 +40,6 @@ class Answer:
 
     label: str
     probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class SelfTest:
-    """The engine, here and now, beside the answers that were written into the bundle.
-
-    largest_difference: of any probability, 0 to 1. tolerance: what it may be.
-    """
-
-    engine: str
-    pictures: int
-    equal_answers: int
-    largest_difference: float
-    tolerance: float
-    passed: bool
 
 
 class Predictor:
@@ -174,15 +156,13 @@ class Predictor:
             # What was proved at export is eager fp32; at 16 bits it may be a little less, and was not measured.
             predictor.accuracy = bundle.accuracy if precision == "fp32" else None
         else:
-            if engine not in bundle.engines:
-                raise WorkbenchError(_no_engine(bundle, engine))
+            content = bundle.engine(engine).content
             if device not in ("cpu", "auto"):
                 raise WorkbenchError(f"device = {device!r}: the engine {engine} runs on the CPU; use device='cpu'.")
             if precision != "fp32":
                 raise WorkbenchError(
                     f"precision = {precision!r}: {engine} runs as it was exported; use eager for bf16."
                 )
-            content = bundle.engines[engine].content
             predictor = cls.from_onnx(content, bundle.preprocessing, bundle.labels, engine=engine, threads=threads)
             predictor.accuracy = bundle.engines[engine].accuracy
             predictor.model = bundle.model
@@ -201,23 +181,11 @@ class Predictor:
     ) -> Predictor:
         """The bytes of an ONNX file that the workbench exported, in ONNX Runtime on the CPU."""
         threads = checked_threads(threads)
-        session = _session(content, threads)
-
-        def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-            try:
-                return np.asarray(session.run(None, {"pictures": pictures})[0])
-            except Exception as error:  # ONNX Runtime's errors share no base class
-                raise WorkbenchError(f"ONNX Runtime failed on {len(pictures)} pictures: {_one_line(error)}") from error
-
-        def release() -> None:
-            options = onnxruntime.RunOptions()
-            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-            shape = (1, preprocessing.height, preprocessing.width, preprocessing.channels)
-            session.run(None, {"pictures": np.zeros(shape, dtype=np.uint8)}, options)
-
+        session = OnnxSession(content, threads)
+        shape = (preprocessing.height, preprocessing.width, preprocessing.channels)
         return cls(
-            run,
-            release=release,
+            session,
+            release=lambda: session.release_memory(shape),
             engine=engine,
             labels=labels,
             preprocessing=preprocessing,
@@ -257,34 +225,14 @@ class Predictor:
         self._release()
 
     def self_test(self) -> SelfTest:
-        """Run the bundle's self-test pictures and compare with its expected answers.
+        """Answer the bundle's self-test pictures and judge the answers, as `judge_self_test` does.
 
-        fp32 engines pass within the parity asked at export (GPU_DIFFERENCE on a GPU). int8 engines pass within
-        INT8_SLACK of the largest difference seen at export: a processor without the right instructions may overflow,
-        and this is where it shows. No engine may change a clear answer. Raises WorkbenchError for a predictor that was
-        not made from a bundle.
+        Raises WorkbenchError for a predictor that was not made from a bundle.
         """
         if self._bundle is None:
             raise WorkbenchError("Only a predictor made from a bundle can test itself: use Predictor.from_bundle.")
-        expected = self._bundle.self_test_expected
         answers = self(self._bundle.self_test_pictures)
-        difference = float(np.abs(expected - answers).max())
-        changed = expected.argmax(axis=1) != answers.argmax(axis=1)
-        # A GPU rounds the factors of a convolution to 10 bits (TF32) unless it is told not to.
-        tolerance = FP32_DIFFERENCE if self.device == "cpu" else GPU_DIFFERENCE
-        if self.engine == "onnx-int8":
-            tolerance = self._bundle.engines[self.engine].parity["largest_difference"] + INT8_SLACK
-        # Two classes closer than what the engine may be off can change places without anything being wrong.
-        best = np.sort(expected, axis=1)
-        clear = best[:, -1] - (best[:, -2] if best.shape[1] > 1 else 0) > max(CLEAR_MARGIN, 2 * tolerance)
-        return SelfTest(
-            engine=self.engine,
-            pictures=len(expected),
-            equal_answers=int((~changed).sum()),
-            largest_difference=difference,
-            tolerance=tolerance,
-            passed=bool(difference <= tolerance and not (changed & clear).any()),
-        )
+        return judge_self_test(self._bundle, self.engine, answers, device=self.device)
 
     def _answers(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         answers = self._run(pictures)
@@ -316,41 +264,7 @@ def unproved(predictor: Predictor) -> str:
 
     bf16 is not held to that: it answers with fewer digits by design.
     """
-    if predictor.precision == "bf16":
-        return ""
-    test = predictor.self_test()
-    if test.passed:
-        return ""
-    return (
-        f"{predictor.engine} on {predictor.device} does not answer as the reference network should: "
-        f"a probability is off by {test.largest_difference:.1e}, and {test.tolerance:.1e} is allowed."
-    )
-
-
-def _no_engine(bundle: Bundle, engine: str) -> str:
-    left_out = bundle.left_out.get(engine)
-    if isinstance(left_out, dict):
-        return f"The engine {engine!r} was left out of {bundle.path} at export: {left_out.get('reason')}."
-    known = ", ".join((*bundle.engines, *TORCH_ENGINES))
-    return f"engine = {engine!r}: {bundle.path} has {known}."
-
-
-def _session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # By default the threads spin after a query and keep a small shared machine from doing anything else.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        raise WorkbenchError(f"ONNX Runtime cannot run this network: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return shortened(" ".join(str(error).split()), 300)
+    return "" if predictor.precision == "bf16" else predictor.self_test().failure
 
 
 def _torch_run(

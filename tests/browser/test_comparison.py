@@ -20,7 +20,8 @@ from workbench.metrics import METRICS
 from workbench.recordings import load_recordings
 from workbench.units import format_bytes, format_dollars, format_energy, format_rate, format_ratio, format_seconds
 
-WIDGETS = Path(workbench.__file__).parent / "widgets"
+PACKAGE = Path(workbench.__file__).parent
+SCRIPTS = ("serving/page/elements.js", "serving/page/numbers.js", "widgets/shared.js", "widgets/comparison.js")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def page(browser: str) -> Iterator[Any]:
     with chromium(browser) as running:
         opened = running.new_page()
         # As plain scripts their functions can be called from here.
-        opened.add_script_tag(content=(WIDGETS / "shared.js").read_text() + (WIDGETS / "comparison.js").read_text())
+        opened.add_script_tag(content="".join((PACKAGE / script).read_text() for script in SCRIPTS))
         yield opened
 
 

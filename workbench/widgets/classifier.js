@@ -1,8 +1,6 @@
 // Drawing, dropping and flipping on the left, answers on the right. Pictures go to the kernel, which fits and answers.
 
 const SIDE = 280, EVERY = 125, GRACE = 700;
-const PENS = [["#111111", "black"], ["#ffffff", "white"], ["#7a4a21", "brown"], ["#8a8a8a", "grey"], ["#e08a1e", "orange"],
-  ["#c62828", "red"], ["#2e7d32", "green"], ["#1565c0", "blue"]];
 
 // The newest question goes out when the one before it is answered, and at most eight times a second.
 function questions(model, kernelGone) {
@@ -22,87 +20,24 @@ function questions(model, kernelGone) {
   return (source, values = () => ({})) => { next = {source, values}; if (!timer) send(); };
 }
 
-function paper(model, changed) {
+function sheetOf(model, changed) {
   const help = uid("help");
-  const canvas = h("canvas", {width: SIDE, height: SIDE, tabindex: 0, class: "cl-paper", role: "application",
-    "aria-label": "Paper to draw on", "aria-describedby": help});
-  const pen = canvas.getContext("2d");
-  const ground = model.get("dark") ? "#000000" : "#ffffff";
-  const strokes = [];
-  let before = null, stroke = null, colour = model.get("dark") ? "#ffffff" : "#111111", width = 10;
-  const cursor = {x: SIDE / 2, y: SIDE / 2, shown: false};
-  const line = ({colour, width, points}) => {
-    pen.strokeStyle = pen.fillStyle = colour;
-    pen.lineWidth = width;
-    pen.lineCap = pen.lineJoin = "round";
-    pen.beginPath();
-    pen.moveTo(...points[0]);
-    for (const point of points) pen.lineTo(...point);
-    pen.stroke();
-  };
-  const paint = () => {
-    pen.fillStyle = ground;
-    pen.fillRect(0, 0, SIDE, SIDE);
-    if (before) pen.drawImage(before, 0, 0, SIDE, SIDE);
-    strokes.forEach(line);
-  };
-  // The cursor of the keyboard is no part of the drawing: it is laid over it.
-  const cross = s("svg", {class: "cl-cross", viewBox: "-12 -12 24 24", "aria-hidden": "true"},
-    s("path", {d: "M-11 0H-4M4 0H11M0-11V-4M0 4V11", stroke: "#fff", "stroke-width": 5}),
-    s("path", {d: "M-11 0H-4M4 0H11M0-11V-4M0 4V11", stroke: "#000", "stroke-width": 2}));
-  const place = () => {
-    cross.style.display = cursor.shown ? "" : "none";
-    cross.style.left = `${100 * cursor.x / SIDE}%`;
-    cross.style.top = `${100 * cursor.y / SIDE}%`;
-  };
-  const address = () => canvas.toDataURL("image/png");
-  const told = () => changed(address);
-  const begin = (x, y) => { stroke = {colour, width, points: [[x, y]]}; strokes.push(stroke); paint(); told(); };
-  const go = (x, y) => { if (stroke) { stroke.points.push([x, y]); paint(); told(); } };
-  const end = () => { stroke = null; };
-  const at = event => {
-    const {left, top, width, height} = canvas.getBoundingClientRect();
-    return [(event.clientX - left) / width * SIDE, (event.clientY - top) / height * SIDE];
-  };
-  canvas.addEventListener("pointerdown", event => {
-    if (event.button || canvas.closest(".wb-dead")) return;
-    event.preventDefault();
-    canvas.focus({preventScroll: true});
-    canvas.setPointerCapture(event.pointerId);
-    cursor.shown = false;
-    place();
-    begin(...at(event));
-  });
-  canvas.addEventListener("pointermove", event => { if (canvas.hasPointerCapture(event.pointerId)) go(...at(event)); });
-  for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) canvas.addEventListener(name, end);
-  canvas.addEventListener("keydown", event => {
-    const step = event.shiftKey ? 2 : 8;
-    const [x, y] = {ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step]}[event.key] ?? [0, 0];
-    if (!x && !y && event.key !== " ") return;
-    event.preventDefault();
-    Object.assign(cursor, {x: Math.min(SIDE, Math.max(0, cursor.x + x)), y: Math.min(SIDE, Math.max(0, cursor.y + y)), shown: true});
-    place();
-    if (event.key === " " && !event.repeat) begin(cursor.x, cursor.y);
-    else go(cursor.x, cursor.y);
-  });
-  canvas.addEventListener("keyup", event => { if (event.key === " ") { event.preventDefault(); end(); } });
-  canvas.addEventListener("blur", () => { end(); cursor.shown = false; place(); });
-  const empty = () => { before = null; strokes.length = 0; paint(); };
+  const sheet = paper({side: SIDE, dark: model.get("dark"), help, changed: () => changed(address),
+    dead: () => sheet.canvas.closest(".wb-dead")});
+  const address = () => sheet.canvas.toDataURL("image/png");
+  const {pen} = sheet;
   if (model.get("asked").source === "drawing" && model.get("drawing")) {
     const kept = h("img", {src: model.get("drawing")});
-    kept.decode().then(() => { before = kept; paint(); }, () => {});
+    kept.decode().then(() => sheet.lay(kept), () => {});
   }
-  paint();
-  place();
-  const pens = choice({label: "Pen", options: PENS, value: colour, change: value => { colour = value; }});
-  const widths = slider({label: "Width", min: 2, max: 40, step: 2, value: width, text: value => `${value}${SPACE}px`, input: value => { width = value; }});
-  const element = h("div", {class: "cl-draw"},
-    h("div", {class: "cl-board"}, canvas, cross),
+  const pens = choice({label: "Pen", options: PENS, value: pen.colour, change: value => { pen.colour = value; }});
+  const widths = slider({label: "Width", min: 2, max: 40, step: 2, value: pen.width, text: value => `${value}${SPACE}px`, input: value => { pen.width = value; }});
+  const element = h("div", {class: "cl-draw"}, sheet.element,
     h("p", {class: "wb-note", id: help}, "Draw with the mouse or a finger, or drop a picture here. By keyboard: arrow keys move the pen, "
       + "with Shift in small steps; hold Space to draw. Or pick a file, or flip through the pictures."),
     h("div", {class: "wb-controls"}, pens.element, widths.element,
-      button("Undo", () => { strokes.pop(); paint(); told(); }), button("Clear", () => { empty(); told(); })));
-  return {element, canvas, empty};
+      button("Undo", sheet.undo), button("Clear", () => { sheet.lay(null); changed(address); })));
+  return {element, canvas: sheet.canvas, empty: () => sheet.lay(null)};
 }
 
 // One engine: the three most probable labels as bars and numbers, and the time.
@@ -138,7 +73,7 @@ function render({model, el}) {
   const problem = h("p", {class: "wb-bad", role: "alert", hidden: true});
   const say = text => { problem.textContent = text; problem.hidden = !text; };
 
-  const sheet = paper(model, address => ask("drawing", () => ({drawing: address()})));
+  const sheet = sheetOf(model, address => ask("drawing", () => ({drawing: address()})));
   const flip = slider({label: "Pictures to flip through", min: 1, max: model.get("count"), kernel: true,
     value: Math.min(model.get("count"), (model.get("asked").index ?? 0) + 1), text: value => `${value} of ${model.get("count")}`,
     input: value => { sheet.empty(); ask("picture", () => ({index: value - 1})); }});

@@ -60,6 +60,7 @@ class Classifier(View):
     """
 
     module = "classifier"
+    uses = ("paper",)
     title = "What is in the picture?"
 
     asked: traitlets.Dict[str, Any] = traitlets.Dict({"serial": 0, "source": "picture", "index": 0}).tag(sync=True)

@@ -18,11 +18,12 @@ from workbench.errors import WorkbenchError
 from workbench.widgets.worker import Job
 
 _FOLDER = Path(__file__).parent
+_PAGE_FOLDER = _FOLDER.parent / "serving" / "page"  # what widgets share with the application's page lies there
 _in_cell: dict[str, tuple[str, list[weakref.ref[View]]]] = {}  # by cell: the run of it, and what that run made
 
 
 class View(anywidget.AnyWidget):
-    """A widget whose browser side is shared.js, what it `uses` besides, and its `module`; its state is plain values.
+    """A widget whose browser side is what all share, what it `uses`, and its `module`; its state is plain values.
 
     live: a kernel stands behind it; False on a page that `to_html` wrote. job: what it has the worker do, if anything;
     it is stopped when the widget is closed, and when the cell that made it is run again.
@@ -61,7 +62,7 @@ class View(anywidget.AnyWidget):
 
     @traitlets.default("_esm")
     def _read_module(self) -> str:
-        return "\n".join(_read(f"{name}.js") for name in ("shared", *self.uses, self.module))
+        return "\n".join(_read(f"{name}.js") for name in ("elements", "numbers", "shared", *self.uses, self.module))
 
     @traitlets.default("_css")
     def _read_style(self) -> str:
@@ -128,7 +129,8 @@ def _plain(value: object) -> object:
 
 
 def _read(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+    path = next(folder / name for folder in (_FOLDER, _PAGE_FOLDER) if (folder / name).is_file())
+    return path.read_text(encoding="utf-8")
 
 
 # The module is told by a model that only keeps values, in place of Jupyter's.

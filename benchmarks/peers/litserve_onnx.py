@@ -1,0 +1,37 @@
+"""LitServe with ONNX Runtime. PORT and WORKERS come from the command line."""
+
+import io
+import sys
+from typing import Any
+
+import litserve
+import numpy as np
+from fastapi import Request
+from PIL import Image
+
+from workbench.bundle import read_bundle
+from workbench.onnx_session import OnnxSession
+
+REFERENCE = sys.argv[3]
+
+
+class Classify(litserve.LitAPI):
+    def setup(self, device: str) -> None:
+        bundle = read_bundle(REFERENCE)
+        self.labels, self.session = bundle.labels, OnnxSession(bundle.engines["onnx"].content, 1)
+
+    async def decode_request(self, request: Request) -> Any:
+        return np.asarray(Image.open(io.BytesIO(await request.body())).convert("RGB"))
+
+    def predict(self, picture: Any) -> Any:
+        return self.session(picture[None])[0]
+
+    def encode_response(self, probabilities: Any) -> dict[str, object]:
+        told = dict(zip(self.labels, probabilities.tolist(), strict=True))
+        return {"label": self.labels[probabilities.argmax()], "probabilities": told}
+
+
+if __name__ == "__main__":
+    port, workers = int(sys.argv[1]), int(sys.argv[2])
+    server = litserve.LitServer(Classify(api_path="/classify"), accelerator="cpu", workers_per_device=workers)
+    server.run(port=port, num_api_servers=workers, generate_client_file=False, log_level="warning")

@@ -118,6 +118,15 @@ def post(path: str, body: bytes, kind: str, **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def request_of(name: str) -> bytes:
+    """One picture as a PNG, as the server takes it: as the body, or (LitServe) in a form."""
+    picture = (REFERENCE / "self_test" / "00.png").read_bytes()
+    if name != "litserve":
+        return post("/classify", picture, "image/png")
+    head = b'--x\r\nContent-Disposition: form-data; name="picture"; filename="0.png"\r\n\r\n'
+    return post("/classify", head + picture + b"\r\n--x--\r\n", "multipart/form-data; boundary=x")
+
+
 def tensor_request(pictures: np.ndarray) -> bytes:
     """Pictures as a binary tensor of the Open Inference Protocol; the answer comes as bytes, too."""
     tensor = {"name": "pictures", "datatype": "UINT8", "shape": list(pictures.shape)}
@@ -152,7 +161,7 @@ def servers(peers: str | None, workers: int) -> dict[str, tuple[list[str], dict[
 
 
 @contextlib.contextmanager
-def running(found: dict[str, tuple[list[str], dict[str, str]]], request: bytes) -> Iterator[dict[str, tuple[int, int]]]:
+def running(found: dict[str, tuple[list[str], dict[str, str]]]) -> Iterator[dict[str, tuple[int, int]]]:
     """All servers, each with its port and process, once each has answered."""
     processes: dict[str, tuple[int, int]] = {}
     started = []
@@ -171,7 +180,7 @@ def running(found: dict[str, tuple[list[str], dict[str, str]]], request: bytes) 
             started.append(process)
             processes[name] = (port, process.pid)
         for name, (port, _) in processes.items():
-            _await_answer(name, port, request)
+            _await_answer(name, port)
         yield processes
     finally:
         for process in started:
@@ -184,11 +193,11 @@ def running(found: dict[str, tuple[list[str], dict[str, str]]], request: bytes) 
                 os.killpg(process.pid, 9)
 
 
-def _await_answer(name: str, port: int, request: bytes) -> None:
+def _await_answer(name: str, port: int) -> None:
     end = time.monotonic() + 120
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
-            load = press(port, request, 1, 0.2)
+            load = press(port, request_of(name), 1, 0.2)
             if load.seconds and not load.failed:
                 return
         time.sleep(0.5)
@@ -246,15 +255,14 @@ def main() -> None:
     options = parser.parse_args()
 
     bundle = read_bundle(REFERENCE)
-    request = post("/classify", (REFERENCE / "self_test" / "00.png").read_bytes(), "image/png")
     found = servers(options.peers, options.workers)
     turns: dict[tuple[str, int], list[Load]] = {}
     tensors: dict[str, list[float]] = {}
-    with running(found, request) as ready:
+    with running(found) as ready:
         for _ in range(options.rounds):
             for at_once in (1, 16):
                 for name, (port, _) in ready.items():
-                    load = press(port, request, at_once, options.seconds)
+                    load = press(port, request_of(name), at_once, options.seconds)
                     turns.setdefault((name, at_once), []).append(load)
             for count in (1, 32):
                 pictures = np.resize(bundle.self_test_pictures, (count, *bundle.self_test_pictures.shape[1:]))

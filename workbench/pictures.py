@@ -34,6 +34,7 @@ MAX_JPEG_FILLING = 4096
 MAX_JPEG_SCANS = 50
 
 _ORIENTATION_TAG = 0x0112
+_METADATA = {"exif", "xmp", "Raw profile type exif", "XML:com.adobe.xmp"}  # where Pillow finds it in a PNG
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -366,6 +367,8 @@ def _decoded(image: Image.Image, content: bytes, kind: str) -> Picture:
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
     value = 1
+    if image.format == "PNG" and not _METADATA & image.info.keys():
+        return value  # to look for it takes as long as to decode a small picture
     # Metadata of any shape must not cost the picture.
     with _warnings_lock, warnings.catch_warnings(), contextlib.suppress(Exception):
         warnings.simplefilter("ignore")

@@ -1,6 +1,5 @@
 """LitServe with ONNX Runtime. PORT and WORKERS come from the command line."""
 
-import io
 import sys
 from typing import Any
 
@@ -20,8 +19,9 @@ class Classify(litserve.LitAPI):
         bundle = read_bundle(REFERENCE)
         self.labels, self.session = bundle.labels, OnnxSession(bundle.engines["onnx"].content, 1)
 
-    async def decode_request(self, request: Request) -> Any:
-        return np.asarray(Image.open(io.BytesIO(await request.body())).convert("RGB"))
+    def decode_request(self, request: Request) -> Any:
+        # It takes JSON or forms: a picture alone cannot be the body.
+        return np.asarray(Image.open(request["picture"].file).convert("RGB"))
 
     def predict(self, picture: Any) -> Any:
         return self.session(picture[None])[0]

@@ -112,6 +112,22 @@ def test_a_port_that_is_taken() -> None:
     assert "Something listens there already: choose another --port, 0 for any" in done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets that share a port")
+def test_connections_are_spread_over_the_workers() -> None:
+    with application(REFERENCE, "--workers", "2") as served:
+        lines = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(24)]
+        for line in lines:
+            line.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert line.recv(4096).startswith(b"HTTP/1.1 200")
+        held = [len(os.listdir(f"/proc/{worker}/fd")) for worker in served.workers]
+        for line in lines:
+            line.close()
+        until(lambda: sum(len(os.listdir(f"/proc/{worker}/fd")) for worker in served.workers) <= sum(held) - 24)
+        after = [len(os.listdir(f"/proc/{worker}/fd")) for worker in served.workers]
+        assert sum(held) - sum(after) == 24
+        assert all(before - now > 0 for before, now in zip(held, after, strict=True))
+
+
 def test_swapping(tmp_path: Path) -> None:
     """In every worker or in none; the version says which bundle answered."""
     other, bad = another(tmp_path / "other"), failing(tmp_path / "bad")

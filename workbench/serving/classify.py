@@ -15,7 +15,6 @@ from starlette.requests import Request
 
 from workbench.pictures import PictureError, fit_picture, read_picture
 from workbench.sealed import shortened
-from workbench.serving.intake import unpack
 from workbench.serving.network import Network
 from workbench.serving.problems import Problem
 from workbench.serving.service import INLINE_BYTES, Service
@@ -25,31 +24,32 @@ INLINE_PIXELS = 256 * 256
 
 async def classify(service: Service, request: Request) -> bytes:
     """Answer a request with the JSON of labels and probabilities. Raises Problem for whatever cannot be answered."""
-    async with service.intake.body(request) as body, service.intake.slot():
+    body = await service.intake.admit(request)
+    try:
         network = service.network
-        if encoding := request.headers.get("content-encoding", ""):
-            body = await service.aside(lambda: unpack(body, encoding, service.options.max_body_bytes))
-        uploads = await _uploads(service, request, body)
+        content = await service.unpacked(request, body)
         pictures, notes, decoding = [], [], 0.0
-        for name, content in uploads:
-            pixels, said, seconds = await _decoded(service, network, name, content)
+        for name, upload in await _uploads(service, request, content):
+            pixels, said, seconds = await _decoded(service, network, name, upload)
             service.metrics.decoding.observe(seconds)
             pictures.append(pixels)
             notes.append(said)
             decoding += seconds
         probabilities, inference = await service.infer(network, np.stack(pictures))
-        labels = network.bundle.labels
-        answers = []
-        for row, said in zip(probabilities, notes, strict=True):
-            best = int(row.argmax())
-            told = dict(zip(labels, row, strict=True))
-            answers.append({"label": labels[best], "probability": row[best], "probabilities": told, "notes": said})
-        told = {
-            "model": {"name": network.name, "version": network.version, "engine": network.engine},
-            "answers": answers,
-            "seconds": {"decoding": decoding, "inference": inference},
-        }
-        return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY)
+    finally:
+        service.intake.leave(body)
+    labels = network.bundle.labels
+    answers = []
+    for row, said in zip(probabilities, notes, strict=True):
+        best = int(row.argmax())
+        told = dict(zip(labels, row, strict=True))
+        answers.append({"label": labels[best], "probability": row[best], "probabilities": told, "notes": said})
+    answer = {
+        "model": {"name": network.name, "version": network.version, "engine": network.engine},
+        "answers": answers,
+        "seconds": {"decoding": decoding, "inference": inference},
+    }
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 async def _decoded(

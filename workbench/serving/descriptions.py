@@ -132,7 +132,14 @@ def infer(network: Network, path: str) -> dict[str, Any]:
         "operation_id": _identity("post", path),
         "response_model": None,
         "responses": right,
-        "openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {"schema": asked}}}},
+        "openapi_extra": {
+            "parameters": [
+                {"name": name, "in": "path", "required": True, "schema": _TEXT}
+                for name in ("name", "version")
+                if f"{{{name}}}" in path
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
+        },
     }
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-import anyio.lowlevel
 from prometheus_client import Gauge
 from starlette.requests import Request
 
@@ -30,14 +28,16 @@ class Intake:
         self.receiving = 0
         self.waiting = 0
 
-    @asynccontextmanager
-    async def body(self, request: Request) -> AsyncIterator[bytes]:
-        """The whole body. Raises Problem for one that is too large, or while too many are on their way; Gone."""
-        limit, held = self._options.max_body_bytes, 0
+    async def admit(self, request: Request) -> bytes:
+        """Read the whole body and take a place among those that will be answered soon; `leave` gives both back.
+
+        Raises Problem for a body that is too large, while too many are on their way, and where all places are taken;
+        Gone.
+        """
+        limit, held, parts, more = self._options.max_body_bytes, 0, [], True
         stated = request.headers.get("content-length", "")
         if stated.isdecimal() and int(stated) > limit:
             raise _too_large(limit)
-        parts, more = [], True
         try:
             while more:
                 message = await request.receive()
@@ -51,24 +51,27 @@ class Intake:
                 if self.receiving > BODIES_AT_ONCE * limit:
                     raise busy("Too many large requests are on their way.")
                 parts.append(part)
-            yield parts[0] if len(parts) == 1 else b"".join(parts)
-        finally:
+            if self.waiting >= self._options.max_waiting:
+                raise busy(f"{self.waiting} requests are waiting already.")
+        except BaseException:
             self.receiving -= held
-
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """A place among those that will be answered soon. Raises Problem (503) where all are taken."""
-        if self.waiting >= self._options.max_waiting:
-            raise busy(f"{self.waiting} requests are waiting already.")
+            raise
         self.waiting += 1
         self._gauge.inc()
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
         try:
             # Whoever came at the same moment is counted before the first of them is computed.
-            await anyio.lowlevel.checkpoint()
-            yield
-        finally:
-            self.waiting -= 1
-            self._gauge.dec()
+            await asyncio.sleep(0)
+        except BaseException:
+            self.leave(body)
+            raise
+        return body
+
+    def leave(self, body: bytes) -> None:
+        """An admitted request was answered, or never will be."""
+        self.receiving -= len(body)
+        self.waiting -= 1
+        self._gauge.dec()
 
 
 def unpack(body: bytes, encoding: str, limit: int) -> bytes:

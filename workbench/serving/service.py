@@ -10,8 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.requests import Request
 
-from workbench.serving.intake import Intake
+from workbench.serving.intake import Intake, unpack
 from workbench.serving.metrics import Metrics
 from workbench.serving.network import Network
 from workbench.serving.options import Options
@@ -43,6 +44,13 @@ class Service:
     async def aside(self, work: Callable[[], Result]) -> Result:
         """Do in a thread what takes long."""
         return await asyncio.get_running_loop().run_in_executor(self._hands, work)
+
+    async def unpacked(self, request: Request, body: bytes) -> bytes:
+        """The body without its Content-Encoding. Raises Problem for one that cannot be undone."""
+        encoding = request.headers.get("content-encoding")
+        if encoding is None:
+            return body
+        return await self.aside(lambda: unpack(body, encoding, self.options.max_body_bytes))
 
     async def infer(self, network: Network, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
         """Probabilities, float32 (N, K), of pictures, uint8 (N, H, W, C), and the seconds that took."""

@@ -49,8 +49,8 @@ def serve(folder: Path, options: Options, say: Callable[[str], None]) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     bundle = read_bundle(folder)
-    with _listening(options) as listener, _shared_metrics():
-        supervisor = Supervisor(folder, bundle, options, listener)
+    with _listening(options) as listeners, _shared_metrics():
+        supervisor = Supervisor(folder, bundle, options, listeners)
         try:
             supervisor.start()
             say(supervisor.told())
@@ -60,18 +60,19 @@ def serve(folder: Path, options: Options, say: Callable[[str], None]) -> int:
 
 
 class Supervisor:
-    """Workers on one socket. The bundle is read and checked once, here: workers never look at the disk."""
+    """Workers on one address. The bundle is read and checked once, here: workers never look at the disk."""
 
-    def __init__(self, folder: Path, bundle: Bundle, options: Options, listener: socket.socket) -> None:
-        self._folder, self._bundle, self._options, self._listener = folder, bundle, options, listener
+    def __init__(self, folder: Path, bundle: Bundle, options: Options, listeners: list[socket.socket]) -> None:
+        self._folder, self._bundle, self._options, self._listeners = folder, bundle, options, listeners
         # Forked workers share the memory of what was imported before; where that is unsafe, each starts anew.
-        self._processes: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self._forks = sys.platform == "linux"
+        self._processes: Any = multiprocessing.get_context("fork" if self._forks else "spawn")
         self._workers: list[_Worker] = []
         self._deaths: deque[float] = deque(maxlen=RESTARTS)
         self._woken, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self._asked: deque[str] = deque()  # signals, as they came
-        self._port = listener.getsockname()[1]
+        self._port = listeners[0].getsockname()[1]
         self._control: tuple[socket.socket, Path] | None = None
 
     def start(self) -> None:
@@ -79,7 +80,7 @@ class Supervisor:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if name in signal.Signals.__members__:
                 signal.signal(signal.Signals[name], self._hear)
-        self._workers = [self._spawn() for _ in range(self._options.workers)]
+        self._workers = [self._spawn(listener) for listener in self._listeners]
         for worker in self._workers:
             said, text = _answer_of(worker)
             if said != "ready":
@@ -139,7 +140,8 @@ class Supervisor:
             self._control[0].close()
             self._control[1].unlink(missing_ok=True)
             self._control = None
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self._tell(("stop",))
         deadline = time.monotonic() + self._options.drain_seconds + KILL_SECONDS
         for worker in self._workers:
@@ -156,12 +158,13 @@ class Supervisor:
         with contextlib.suppress(OSError):
             self._waker.send(b".")
 
-    def _spawn(self) -> _Worker:
+    def _spawn(self, listener: socket.socket) -> _Worker:
         # Loaded only now: what counts for all workers is decided by the environment when it is first imported.
         from workbench.serving.worker import run_worker
 
         line, other = self._processes.Pipe()
-        arguments = (self._bundle, self._options, self._listener, other)
+        inherited = [each for each in self._listeners if each is not listener] if self._forks else []
+        arguments = (self._bundle, self._options, listener, other, inherited)
         process = self._processes.Process(target=run_worker, args=arguments, daemon=True)
         process.start()
         other.close()
@@ -185,7 +188,7 @@ class Supervisor:
             _LOG.warning(
                 f"worker {worker.process.pid} died (exit code {worker.process.exitcode}); another takes its place."
             )
-            self._workers[place] = self._spawn()
+            self._workers[place] = self._spawn(self._listeners[place])
             said, text = _answer_of(self._workers[place])
             if said != "ready":
                 _LOG.warning(text)
@@ -230,23 +233,31 @@ def _answer_of(worker: _Worker, seconds: float = START_SECONDS) -> tuple[str, st
 
 
 @contextlib.contextmanager
-def _listening(options: Options) -> Iterator[socket.socket]:
-    """The socket that all workers accept from. Raises WorkbenchError where the address cannot be had."""
-    where = f"{options.host}, port {options.port}"
-    try:
-        family, *_, address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        taken = (
-            "Something listens there already: choose another --port, 0 for any."
-            if error.errno == errno.EADDRINUSE
-            else ""
-        )
-        raise WorkbenchError(f"{where}: {error.strerror or error}. {taken}".rstrip()) from error
-    try:
-        yield listener
-    finally:
-        listener.close()
+def _listening(options: Options) -> Iterator[list[socket.socket]]:
+    """A socket for each worker, all on one address. Raises WorkbenchError where the address cannot be had.
+
+    Linux spreads connections over sockets that share a port; of several processes that share one socket, the first to
+    wake up takes nearly all. Other systems do not spread them, so there it is one socket for all. The supervisor keeps
+    them open: who waits at a worker that died is answered by the next.
+    """
+    spread = sys.platform == "linux"
+    listeners: list[socket.socket] = []
+    with contextlib.ExitStack() as opened:
+        try:
+            family, *_, address = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0]
+            where: tuple[Any, Any] = (address[0], address[1])
+            # Sharing a port means sharing it with whoever asks: so first see that it is free.
+            with socket.create_server(where, family=family) as probe:
+                where = where[0], probe.getsockname()[1]
+            for _ in range(options.workers):
+                one = listeners[0] if listeners and not spread else None
+                one = one or socket.create_server(where, family=family, backlog=2048, reuse_port=spread)
+                listeners.append(opened.enter_context(one))
+        except OSError as error:
+            taken = " Something listens there already: choose another --port, 0 for any."
+            why = f"{error.strerror or error}.{taken if error.errno == errno.EADDRINUSE else ''}"
+            raise WorkbenchError(f"{options.host}, port {options.port}: {why}") from error
+        yield listeners
 
 
 @contextlib.contextmanager

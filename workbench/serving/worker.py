@@ -1,4 +1,4 @@
-"""One process that answers: a server on a socket that all workers share, and a line to the supervisor."""
+"""One process that answers: a server on the socket that it is given, and a line to the supervisor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import multiprocessing
 import signal
 import socket
 import threading
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 
 import uvicorn
@@ -25,12 +26,23 @@ from workbench.serving.service import Service
 MAX_HEAD_BYTES = 64 * 2**10
 
 
-def run_worker(bundle: Bundle, options: Options, listener: socket.socket, line: Connection) -> None:
-    """Answer until told to stop. On `line` it says ("ready", version) or ("refused", why), and hears ("prepare",
-    bundle), which it answers in the same way, ("commit",), ("abort",) and ("stop",)."""
+def run_worker(
+    bundle: Bundle,
+    options: Options,
+    listener: socket.socket,
+    line: Connection,
+    inherited: Sequence[socket.socket] = (),
+) -> None:
+    """Answer until told to stop.
+
+    On `line` it says ("ready", version) or ("refused", why), and hears ("prepare", bundle) and ("commit",), which it
+    answers in the same way, ("abort",) and ("stop",). inherited: the other workers' sockets, which it lets go.
+    """
     for asked in (signal.SIGINT, *_signals("SIGHUP")):
         signal.signal(asked, signal.SIG_IGN)  # a terminal sends them to every process; the supervisor decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for other in inherited:
+        other.close()
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     try:
         network = open_network(bundle, options.engine, options.threads)
@@ -42,6 +54,7 @@ def run_worker(bundle: Bundle, options: Options, listener: socket.socket, line: 
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             ws="none",
             timeout_graceful_shutdown=round(options.drain_seconds) or None,
         )

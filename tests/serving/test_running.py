@@ -315,3 +315,17 @@ def test_the_example_pictures_travel_with_the_bundle() -> None:
             np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(content))), BUNDLE.self_test_pictures[place])
         for place in ("10", "-1", "x", "99999999999"):
             assert asking.get(f"/examples/{place}.png").status_code == 404
+
+
+def test_it_stops_with_whoever_started_it() -> None:
+    """However that one ends: its end of the pipe closes."""
+    command = [sys.executable, "-m", "workbench", "serve", str(REFERENCE), "--port", "0", "--stop-with-stdin"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert "Serving" in process.stdout.readline()
+    workers = children_of(process.pid)
+    process.stdin.close()
+    assert process.wait(60) == 0
+    process.stdout.close()
+    assert not [worker for worker in workers if is_running(worker)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,9 @@ def serve(
     request_seconds: Annotated[
         float, typer.Option(help="A client may take to send a request.")
     ] = _USUAL.request_seconds,
+    stop_with_stdin: Annotated[
+        bool, typer.Option("--stop-with-stdin", help="Stop when standard input closes: whoever started it has gone.")
+    ] = False,
     drain_seconds: Annotated[float, typer.Option(help="Given to accepted requests at the end.")] = _USUAL.drain_seconds,
 ) -> None:
     """Serve a bundle over HTTP, without PyTorch: a page, /classify, the Open Inference Protocol, /metrics, /docs.
@@ -68,7 +72,7 @@ def serve(
         request_seconds=request_seconds,
         drain_seconds=drain_seconds,
     )
-    code = supervisor.serve(_folder(bundle), options, say)
+    code = supervisor.serve(_folder(bundle), options, say, sys.stdin if stop_with_stdin else None)
     if code:
         raise typer.Exit(code)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from workbench.bundle import Bundle, read_bundle
 from workbench.errors import WorkbenchError
@@ -41,8 +41,8 @@ class _Worker:
     line: Connection
 
 
-def serve(folder: Path, options: Options, say: Callable[[str], None]) -> int:
-    """Serve the bundle in `folder` until SIGTERM or SIGINT; the exit code of the program.
+def serve(folder: Path, options: Options, say: Callable[[str], None], until: IO[str] | None = None) -> int:
+    """Serve the bundle in `folder` until SIGTERM or SIGINT, or until `until` closes; the exit code of the program.
 
     say: told once, when every worker listens, where that is. Raises WorkbenchError for a bundle that is not whole or
     does not pass its self-test, and for an address that cannot be had.
@@ -54,7 +54,7 @@ def serve(folder: Path, options: Options, say: Callable[[str], None]) -> int:
         try:
             supervisor.start()
             say(supervisor.told())
-            return supervisor.run()
+            return supervisor.run(until)
         finally:
             supervisor.stop()
 
@@ -96,15 +96,21 @@ class Supervisor:
         workers = f"{count} worker{'s' * (count > 1)}"
         return f"Serving {served} at http://{host}:{self._port} with {workers}. Ctrl+C stops it."
 
-    def run(self) -> int:
+    def run(self, until: IO[str] | None = None) -> int:
         """Watch until told to stop; the exit code."""
         while True:
-            waited: list[Any] = [self._woken, *(worker.process.sentinel for worker in self._workers)]
+            waited: list[Any] = [
+                self._woken,
+                *([until] if until else []),
+                *(worker.process.sentinel for worker in self._workers),
+            ]
             if self._control is not None:
                 waited.append(self._control[0])
-            happened = wait(waited)
+            happened: list[Any] = wait(waited)
             if self._woken in happened:
                 self._woken.recv(4096)
+            if until is not None and until in happened and not os.read(until.fileno(), 4096):
+                return 0
             while self._asked:
                 if self._asked.popleft() != "SIGHUP":
                     return 0

@@ -25,6 +25,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,24 @@ def _await_answer(name: str, port: int) -> None:
     raise SystemExit(f"{name} did not answer rightly within two minutes.")
 
 
+def cold_start() -> float:
+    """Seconds from the start of the application's Python to its first answer."""
+    command = [sys.executable, "-m", "workbench", "serve", str(REFERENCE), "--port", "0"]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    port = int(process.stdout.readline().split("http://127.0.0.1:")[1].split()[0])
+    line = HTTPConnection("127.0.0.1", port)
+    line.request("POST", "/classify", (REFERENCE / "self_test" / "00.png").read_bytes())
+    assert line.getresponse().status == 200
+    taken = time.perf_counter() - start
+    line.close()
+    process.terminate()
+    process.wait()
+    process.stdout.close()
+    return taken
+
+
 def bare_loop(content: bytes, pictures: np.ndarray, seconds: float, counted: Any) -> None:
     """Call the session again and again; adds the pictures answered to `counted`."""
     session, done = OnnxSession(content, 1), 0
@@ -255,6 +274,7 @@ def main() -> None:
     options = parser.parse_args()
 
     bundle = read_bundle(REFERENCE)
+    starts = [cold_start() for _ in range(options.rounds)]
     found = servers(options.peers, options.workers)
     turns: dict[tuple[str, int], list[Load]] = {}
     tensors: dict[str, list[float]] = {}
@@ -298,6 +318,7 @@ def main() -> None:
         served, alone = (statistics.median(tensors[f"{way}, {count}"]) for way in ("served", "bare loop"))
         shares[count] = served / alone
         print(f"tensors of {count}: {served:,.0f} pictures/s served, {alone:,.0f} in a bare loop: {served / alone:.0%}")
+    print(f"cold start to the first answer: {statistics.median(starts):.2f} s ({min(starts):.2f}–{max(starts):.2f})")
     for name, each in sizes.items():
         print(f"{name}: {sum(each) / 1e6:.0f} MB in {len(each)} processes; the largest {each[0] / 1e6:.0f} MB (PSS)")
     result = {
@@ -311,6 +332,7 @@ def main() -> None:
         "best_peer": best["server"],
         "tensors": {name: spread(values) for name, values in tensors.items()},
         "share_of_bare_loop": shares,
+        "cold_start_seconds": spread(starts),
         "pss_bytes": sizes,
     }
     print(json.dumps(result))

@@ -14,9 +14,14 @@ Importing the package loads none of its parts: each name is fetched when it is f
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# From 1.29 on, ONNX Runtime tells its maker about this machine and its networks, and keeps an identifier in the user's
+# home, unless it is told not to before it is loaded (microsoft/onnxruntime#27379). Here nothing is sent unasked.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from workbench import plots as plots
@@ -38,10 +43,13 @@ if TYPE_CHECKING:
     from workbench.data import Data as Data
     from workbench.data import Split as Split
     from workbench.data import load_dataset as load_dataset
+    from workbench.deployment import Deployment as Deployment
+    from workbench.deployment import deploy as deploy
     from workbench.device_card import DeviceCard as DeviceCard
     from workbench.devices import Device as Device
     from workbench.devices import find_device as find_device
     from workbench.devices import list_devices as list_devices
+    from workbench.environment import field_environment as field_environment
     from workbench.errors import WorkbenchError as WorkbenchError
     from workbench.evaluation import Evaluation as Evaluation
     from workbench.evaluation import evaluate as evaluate
@@ -78,6 +86,7 @@ if TYPE_CHECKING:
     from workbench.training_step import TrainingStep as TrainingStep
     from workbench.widgets.classifier import Classifier as Classifier
     from workbench.widgets.decide import Decide as Decide
+    from workbench.widgets.deployment_panel import DeploymentPanel as DeploymentPanel
     from workbench.widgets.device_comparison import DeviceComparison as DeviceComparison
     from workbench.widgets.hyperparameter_explorer import HyperparameterExplorer as HyperparameterExplorer
     from workbench.widgets.predict import Predict as Predict
@@ -92,6 +101,8 @@ _HOMES = {
     "Cost": "cost",
     "Data": "data",
     "Decide": "widgets.decide",
+    "Deployment": "deployment",
+    "DeploymentPanel": "widgets.deployment_panel",
     "Device": "devices",
     "DeviceCard": "device_card",
     "DeviceComparison": "widgets.device_comparison",
@@ -118,9 +129,11 @@ _HOMES = {
     "build_model": "models",
     "cost_of": "cost",
     "data_bytes": "capacity",
+    "deploy": "deployment",
     "draw_animals": "animals",
     "evaluate": "evaluation",
     "export_bundle": "export",
+    "field_environment": "environment",
     "find_device": "devices",
     "fit_picture": "pictures",
     "fits": "capacity",

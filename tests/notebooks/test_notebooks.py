@@ -147,4 +147,10 @@ def test_lesson_03_refuses_what_was_changed_and_runs_no_strangers_code(executed:
 
 def test_lesson_05_answers_without_torch_as_with_it(executed: Callable[[str], Execution]) -> None:
     said = printed(executed("05_deployment.ipynb"))
-    assert re.search(r"100 of 100", said)
+    assert re.search(r"100 of 100 answers equal PyTorch's, \d+ right", said)
+    # The application, asked over HTTP; it keeps its bundle where the new one is not whole, and is gone at the end.
+    assert re.search(r"bundle [0-9a-f]{12} at http://127\.0\.0\.1:\d+ listening after", said)
+    assert "100 of 100 answers equal PyTorch's, probabilities off by at most" in said
+    assert re.search(r"16 at once: [\d,]+ requests/s, median", said)
+    assert re.search(r"Refused: .*tampered.* was changed .*goes on", said)
+    assert re.search(r"Done: .* answers from now on, in place of", said)

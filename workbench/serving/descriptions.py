@@ -102,9 +102,9 @@ def infer(network: Network, path: str) -> dict[str, Any]:
     """Of the route that infers."""
     shape = {
         "type": "array",
+        "prefixItems": [{"type": "integer", "minimum": 1}, *({"const": side} for side in network.shape)],
         "minItems": 4,
         "maxItems": 4,
-        "items": {"type": "integer", "minimum": 1},
         "example": [1, *network.shape],
     }
     tensor = _object(name={"enum": [tensors.INPUT]}, datatype={"enum": ["UINT8"]}, shape=shape)

@@ -7,9 +7,9 @@ from typing import Any
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Workbench: what can be asked</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/page.css">
+<title>Workbench: what can be asked</title><link rel="icon" href="data:,"><link rel="stylesheet" href="page.css">
 <body class="docs"><main><h1>What can be asked</h1>
-<p>{about}</p><p>For programs: <a href="/openapi.json">openapi.json</a>. For people: <a href="/">the page</a>.</p>
+<p>{about}</p><p>For programs: <a href="openapi.json">openapi.json</a>. For people: <a href="./">the page</a>.</p>
 {operations}</main></body></html>"""
 _OPERATION = """<section><h2><code>{method} {path}</code></h2><p>{summary}</p>{text}
 <table><caption>Answers</caption><thead><tr><th scope="col">Status<th scope="col">Meaning<th scope="col">Kind</thead>

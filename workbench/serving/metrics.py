@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 # Seconds: from a tenth of a millisecond, which a small network needs, to the patience of a client.
 _BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_HUNG_UP = 499  # as servers count a client that left without waiting for its answer
+_HUNG_UP = 499  # as servers count what got no answer: the client had left, or the worker had to go
 
 
 class Metrics:
@@ -75,6 +75,17 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def totals() -> tuple[int, int]:
+    """Of all workers, the living and the dead: requests that were answered, and those that were cut off unanswered."""
+    registry, counts = CollectorRegistry(), {True: 0, False: 0}
+    MultiProcessCollector(registry)
+    for family in registry.collect():
+        for sample in family.samples:
+            if sample.name == "workbench_requests_total":
+                counts[sample.labels["status"] != str(_HUNG_UP)] += int(sample.value)
+    return counts[True], counts[False]
 
 
 class Metered:

@@ -157,6 +157,11 @@ class Supervisor:
                 worker.process.kill()
             worker.process.join()
             worker.line.close()
+        if self._workers:
+            from workbench.serving.metrics import totals
+
+            answered, cut_off = totals()
+            _LOG.info(f"stopped: {answered:,} requests answered, {cut_off:,} cut off.")
         self._workers = []
 
     def _hear(self, number: int, _: object) -> None:

@@ -61,6 +61,19 @@ function progress(label) {
   }};
 }
 
+// Figures in a list: what, how much, and what to know about it. Only what is another is written.
+function figureList() {
+  const element = h("dl", {class: "wb-figures"});
+  const item = () => element.appendChild(h("div", {}, h("dt"), h("dd", {class: "wb-figure"}), h("dd", {class: "wb-note"})));
+  return {element, put(rows) {
+    while (element.children.length > rows.length) element.lastChild.remove();
+    rows.forEach((texts, place) => {
+      const parts = (element.children[place] ?? item()).children;
+      texts.forEach((text, part) => { if (parts[part].textContent !== text) parts[part].textContent = text; });
+    });
+  }};
+}
+
 // At most one call a frame, with the newest state.
 function everyFrame(draw) {
   let waiting = false;

@@ -24,7 +24,7 @@ function render({model, el}) {
   });
   const kept = h("p", {class: "wb-note"});
   const controls = h("div", {class: "wb-controls wb-training-controls", hidden: !live}, h("div", {class: "wb-training-buttons"}, hold, stop), rate.element);
-  const figures = h("dl", {class: "wb-figures"});
+  const figures = figureList();
   const origin = h("p", {class: "wb-note"});
   const legend = h("ul", {class: "wb-legend"});
   const charts = [
@@ -34,7 +34,7 @@ function render({model, el}) {
   const key = h("p", {class: "wb-note"});
   const tables = h("div", {});
   const details = h("details", {ontoggle: () => drawTables()}, h("summary", {}, "The same as a table"), tables);
-  root.append(sentence, bar.element, controls, kept, figures, origin, legend,
+  root.append(sentence, bar.element, controls, kept, figures.element, origin, legend,
     h("div", {class: "wb-columns"}, charts.map(each => each.element)), key, details, status);
 
   // Rounded as the slider shows it; in the middle exactly the rate the run began with.
@@ -57,11 +57,7 @@ function render({model, el}) {
     for (const control of [hold, stop, rate.control]) control.disabled = ended || dead;
     kept.textContent = live ? ended ? "" : shown().advice : "This page has no kernel: nothing can be trained here.";
     putRate();
-    while (figures.children.length > rows.length) figures.lastChild.remove();
-    rows.forEach((texts, place) => {
-      const item = figures.children[place] ?? figures.appendChild(h("div", {}, h("dt"), h("dd", {class: "wb-figure"}), h("dd", {class: "wb-note"})));
-      texts.forEach((text, part) => { if (item.children[part].textContent !== text) item.children[part].textContent = text; });
-    });
+    figures.put(rows);
     origin.textContent = (live ? shown().origin : shown().recorded) ?? "";
     legend.replaceChildren(...runs.map((run, place) => h("li", {},
       s("svg", {class: "wb-sample", viewBox: "0 0 34 12", "aria-hidden": "true"}, s("path", {d: "M0 6H34", fill: "none", stroke: hue(place), "stroke-width": 2, "stroke-dasharray": pattern(place)}), mark("measured", 17, 6, hue(place), 3.5)),

@@ -1,0 +1,295 @@
+"""The application driven from the bench: real processes, asked over HTTP, and none left behind."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import prometheus_client
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from serving.application import another, failing, is_running
+
+import workbench as wb
+from workbench.bundle import read_bundle
+from workbench.deployment import BATCH, Deployment
+from workbench.deployment_metrics import read_metrics
+from workbench.environment import MARK
+from workbench.recordings import REFERENCE
+
+BUNDLE = read_bundle(REFERENCE)
+LINUX = sys.platform.startswith("linux")
+NO_ENVIRONMENT = "no environment without PyTorch could be made here"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Deployment]:
+    with wb.deploy(REFERENCE, workers=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    """More than fit into two requests, no two of them the same."""
+    noise = np.random.default_rng(0).integers(0, 40, (2 * BATCH + 10, *BUNDLE.self_test_pictures.shape[1:]))
+    many = np.resize(BUNDLE.self_test_pictures, noise.shape)
+    return np.clip(many + noise, 0, 255).astype(np.uint8)
+
+
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def gone(processes: tuple[int, ...]) -> bool:
+    return not any(is_running(each) for each in processes)
+
+
+def test_it_answers_as_the_predictor_does_and_counts_it(served: Deployment, pictures: np.ndarray) -> None:
+    before = served.metrics()
+    expected = wb.Predictor.from_bundle(BUNDLE, "eager", threads=1)(pictures)
+    found = served.classify(pictures)
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() < 1e-4
+    counted = served.metrics().since(before)
+    assert counted.requests == {200: 3}
+    assert counted.answers == Counter(BUNDLE.labels[place] for place in found.argmax(axis=1))
+    assert counted.workers == {served.version: 2} == {BUNDLE.version: 2}
+    assert counted.seconds[-1] == (math.inf, 3)
+    low, high = counted.bounds(0.5) or (0, 0)
+    assert 0 < low <= (counted.p50 or 0) <= high
+    np.testing.assert_array_equal(served.classify(torch.from_numpy(pictures[:5])), found[:5])
+    assert served.classify(pictures[:0]).shape == (0, len(BUNDLE.labels))
+
+
+def test_what_it_cannot_classify_is_told(served: Deployment, pictures: np.ndarray) -> None:
+    for wrong in (pictures[0], pictures / 255, [["cat"]]):
+        with pytest.raises(wb.WorkbenchError, match="give uint8 of the shape"):
+            served.classify(wrong)
+    with pytest.raises(wb.WorkbenchError, match=r"this network takes \[N, 32, 32, 3\]"):
+        served.classify(pictures[:, :16])
+
+
+def test_load_is_what_it_counts_itself(served: Deployment) -> None:
+    before = served.metrics()
+    load = served.press(1.0, at_once=3)
+    counted = served.metrics().since(before)
+    assert load.at_once == 3
+    assert 1.0 <= load.seconds < 30
+    assert (load.busy, load.failed) == (0, {})
+    assert counted.requests == {200: load.answered}
+    assert load.answered > 3
+    assert load.requests_per_second == pytest.approx(load.answered / load.seconds)
+    assert 0 < (load.p50 or 0) <= (load.p99 or 0) < load.seconds
+    assert len(counted.answers) > 1  # every client begins with another picture
+    for wrong in ((0, 1), (1, 0), (1, 5000), (math.nan, 1)):
+        with pytest.raises(wb.WorkbenchError, match="give up to an hour"):
+            served.press(*wrong)  # type: ignore[arg-type]
+
+
+def test_two_at_once_and_one_of_them_with_too_much_to_do(served: Deployment) -> None:
+    other = wb.deploy(BUNDLE, max_waiting=1, max_pictures=3)
+    processes = other.processes
+    assert other.address != served.address
+    assert not set(processes) & set(served.processes)
+    assert np.abs(other.classify(BUNDLE.self_test_pictures) - BUNDLE.self_test_expected).max() < 1e-4
+    assert other.metrics().requests == {200: 4}  # in requests as small as it takes
+    load = other.press(1.0, at_once=16)
+    assert load.busy > 0
+    assert load.answered > 0
+    assert load.failed == {}
+    assert other.metrics().requests == {200: 4 + load.answered, 503: load.busy}
+    del other  # forgotten, it stops
+    gc.collect()
+    until(lambda: gone(processes))
+    assert served.metrics().requests.keys() == {200, 400}
+
+
+def test_swapping(tmp_path: Path, served: Deployment) -> None:
+    """Swapped there and back: other tests use it, too."""
+    with pytest.raises(wb.WorkbenchError, match=f"fails its own self-test: .* {BUNDLE.version} goes on"):
+        served.swap(failing(tmp_path / "bad").path)
+    other = another(tmp_path / "other")
+    assert "answers from now on" in served.swap(other)
+    assert served.version == other.version != BUNDLE.version
+    assert served.metrics().workers == {other.version: 2}
+    served.swap(REFERENCE)
+    assert served.version == BUNDLE.version
+    assert served.metrics().swaps == 4  # two workers, twice
+
+
+def test_what_it_takes(served: Deployment) -> None:
+    assert len(served.processes) == 3
+    found = served.footprint()
+    assert found.start_seconds == served.start_seconds > 0.1
+    assert tuple(found.resident_bytes) == served.processes
+    assert min(found.resident_bytes.values()) > 10e6
+    if LINUX:
+        assert found.pss_bytes is not None
+        assert 10e6 < sum(found.pss_bytes.values()) < sum(found.resident_bytes.values())
+
+
+def test_stopped_nothing_of_it_is_left() -> None:
+    deployment = wb.deploy(REFERENCE)
+    processes, log = deployment.processes, deployment._log
+    assert len(processes) == 2
+    assert deployment.is_running
+    assert deployment.address in repr(deployment)
+    assert deployment.stop().endswith("finished what it had accepted and ended.")
+    assert gone(processes)
+    assert deployment.processes == ()
+    assert deployment.stop().endswith("has ended already.")
+    assert not deployment.died
+    assert "stopped" in deployment.log
+    for name, *arguments in (("metrics",), ("footprint",), ("card",), ("swap", REFERENCE), ("press", 1)):
+        with pytest.raises(wb.WorkbenchError, match="was stopped: start another"):
+            getattr(deployment, name)(*arguments)
+    del deployment
+    gc.collect()
+    assert not log.exists()
+
+
+def test_what_it_died_of_is_told() -> None:
+    deployment = wb.deploy(REFERENCE)
+    processes = deployment.processes
+    for _ in range(6):
+        until(lambda: len(deployment.processes) == 2 or not deployment.is_running)
+        for worker in deployment.processes[1:]:
+            os.kill(worker, signal.SIGKILL)
+            until(lambda gone_one=worker: not is_running(gone_one))
+    until(lambda: not deployment.is_running)
+    assert deployment.died.endswith("workers die too often: giving up.")
+    with pytest.raises(wb.WorkbenchError, match=r"has ended \(exit code 1\); it said last: .*giving up"):
+        deployment.metrics()
+    assert gone(processes)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ended by a signal")
+def test_it_ends_with_the_python_that_started_it_and_needs_no_torch_there(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, workbench as wb\n"
+        f"served = wb.deploy({str(REFERENCE)!r})\n"
+        "print(*served.processes, 'torch' in sys.modules, flush=True)\n"
+        "time.sleep(600)"
+    )
+    kernel = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert kernel.stdout is not None
+    *processes, torch_loaded = kernel.stdout.readline().split()
+    assert torch_loaded == "False"
+    assert len(processes) == 2
+    kernel.kill()
+    kernel.wait()
+    kernel.stdout.close()
+    until(lambda: gone(tuple(map(int, processes))))
+
+
+def test_what_it_does_not_start_with(tmp_path: Path) -> None:
+    altered = tmp_path / "bundle"
+    shutil.copytree(REFERENCE, altered)
+    (altered / "model.onnx").write_bytes(b"no network")
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    python = next(path for path in (bare / "bin/python", bare / "Scripts/python.exe") if path.exists())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for bundle, options, said in (
+            (altered, {}, "did not start; it said: .*model.onnx"),
+            (REFERENCE, {"port": taken.getsockname()[1]}, "Something listens there already"),
+            (REFERENCE, {"max_bodies": 3}, "No such option: --max-bodies"),
+            (REFERENCE, {"python": python}, "No module named '?workbench"),
+            (REFERENCE, {"python": tmp_path / "nothing"}, "nothing' cannot be started: No such file"),
+        ):
+            with pytest.raises(wb.WorkbenchError, match=said):
+                wb.deploy(bundle, **options)
+
+
+# An environment without PyTorch ----------------------------------------------------------------------------------
+
+
+def test_an_environment_without_pytorch_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "field"
+    folder.mkdir(parents=True)
+    (folder / MARK).touch()  # as one that was left half made
+    (folder / "junk").touch()
+    monkeypatch.chdir(tmp_path)
+    try:
+        python = wb.field_environment("runs/field")
+    except wb.WorkbenchError as error:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{NO_ENVIRONMENT}: {error}")
+    assert not (folder / "junk").exists()
+    assert python.is_relative_to(folder)
+    begun, made = time.monotonic(), python.lstat().st_mtime_ns
+    assert wb.field_environment(folder) == python
+    assert python.lstat().st_mtime_ns == made
+    assert time.monotonic() - begun < 5
+    code = "import workbench, importlib.util; print(workbench.__file__, importlib.util.find_spec('torch'))"
+    told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout.split()
+    assert Path(told[0]).is_relative_to(folder)
+    assert told[1] == "None"
+    with wb.deploy(REFERENCE, python=python) as served:
+        assert served.python == str(python)
+        assert np.abs(served.classify(BUNDLE.self_test_pictures) - BUNDLE.self_test_expected).max() < 1e-4
+
+
+def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(wb.WorkbenchError, match=r"cannot be made; (uv|pip) says: .*(refused|connect)"):
+        wb.field_environment(tmp_path / "field")
+    assert (tmp_path / "field" / MARK).read_text() == ""  # will be made anew
+
+
+def test_an_environment_takes_no_folder_that_holds_something_else(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("dear diary")
+    with pytest.raises(wb.WorkbenchError, match="holds something else"):
+        wb.field_environment(tmp_path)
+    assert (tmp_path / "diary.txt").read_text() == "dear diary"
+    with pytest.raises(wb.WorkbenchError, match="holds something else"):
+        wb.field_environment(tmp_path / "diary.txt")
+
+
+# Prometheus' text ------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=5))
+def test_labels_of_any_kind_are_read_back(counts: dict[str, int]) -> None:
+    registry = prometheus_client.CollectorRegistry()
+    counter = prometheus_client.Counter("workbench_answers", "…", ["label"], registry=registry)
+    for label, count in counts.items():
+        counter.labels(label).inc(count)
+    text = prometheus_client.generate_latest(registry).decode("utf-8")
+    assert read_metrics(text, 0.0).answers == counts
+
+
+@settings(max_examples=50)
+@given(st.lists(st.floats(1e-6, 20), min_size=1, max_size=50), st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0]))
+def test_a_quantile_lies_in_its_bucket(seconds: list[float], share: float) -> None:
+    registry = prometheus_client.CollectorRegistry()
+    histogram = prometheus_client.Histogram("workbench_request_seconds", "…", ["route"], registry=registry)
+    for each in seconds:
+        histogram.labels("classify").observe(each)
+        histogram.labels("metrics").observe(1000)  # is not a request for an answer
+    found = read_metrics(prometheus_client.generate_latest(registry).decode("utf-8"), 0.0)
+    low, high = found.bounds(share) or (math.nan, math.nan)
+    true = sorted(seconds)[max(0, math.ceil(share * len(seconds)) - 1)]
+    assert low <= true <= high
+    assert low <= (found.quantile(share) or math.nan) <= high
+    assert found.since(found).quantile(share) is None

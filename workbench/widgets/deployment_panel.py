@@ -1,0 +1,230 @@
+"""`DeploymentPanel`: the production application started, watched, put under load and stopped by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import traitlets
+
+from workbench.bundle import Bundle
+from workbench.deployment import Deployment, DeploymentFootprint, Load, deploy
+from workbench.deployment_metrics import DeploymentMetrics
+from workbench.errors import WorkbenchError
+from workbench.widgets.deployment_figures import (
+    ORIGIN,
+    answers,
+    figures,
+    load_rows,
+    load_told,
+    rates,
+    rates_told,
+    statuses,
+)
+from workbench.widgets.view import View, told_there
+from workbench.widgets.worker import told
+
+LOAD_SECONDS = 5.0
+KEPT = 600  # times that its metrics are kept: ten minutes
+_SECONDS_BETWEEN = 1.0
+_STATUS_HEAD = ("Status", "Meaning", "Requests")
+_LOAD_HEAD = ("At once", "Answers a second", "Half within", "99 of 100 within", "Busy (503)", "Failed")
+_WORDS = {
+    "origin": ORIGIN,
+    "counted": "Counted by the application since it started",
+    "loads": "Measured here, now, by clients that share its processor",
+    "apart": "A client's seconds are longer than the application's own: they hold the way there and back, and the wait "
+    "for a processor that both share.",
+    "link": "opens on the machine that the kernel runs on",
+    "no_kernel": "This page has no kernel: nothing can be started here.",
+    "nothing": "Nothing was asked of it yet.",
+}
+
+State = Literal["off", "starting", "on", "stopping"]
+
+
+class DeploymentPanel(View):
+    """The production application behind a start and a stop button, with what it counts once a second.
+
+    bundle, options: as `deploy` takes them. It is stopped with the cell that made the panel, with the panel and with
+    the kernel. deployment: the newest, None before the first start. metrics: what it counted, as asked last; history:
+    the same once a second, the oldest first, at most KEPT of them. loads: what the loads put on it came to. at_once:
+    clients of the next one.
+    """
+
+    module = "deployment_panel"
+    title = "The application at work"
+
+    deployment: Deployment | None = traitlets.Any(None)  # type: ignore[assignment]
+    metrics: DeploymentMetrics | None = traitlets.Any(None)  # type: ignore[assignment]
+    history: tuple[DeploymentMetrics, ...] = traitlets.Any(())  # type: ignore[assignment]
+    loads: tuple[Load, ...] = traitlets.Any(())  # type: ignore[assignment]
+    at_once = traitlets.Int(8).tag(sync=True)
+    asked: traitlets.Dict[str, Any] = traitlets.Dict({"serial": 0, "what": ""}).tag(sync=True)
+    shown = traitlets.Dict().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)  # for screen readers: changes of state, not of numbers
+    problem = traitlets.Unicode().tag(sync=True)
+    words = traitlets.Dict(_WORDS).tag(sync=True)
+    heads = traitlets.Dict({"status": list(_STATUS_HEAD), "load": list(_LOAD_HEAD)}).tag(sync=True)
+
+    def __init__(self, bundle: Bundle | Path | str, **options: Any) -> None:
+        self._bundle, self._options = bundle, options
+        self._state: State = "off"
+        self._sentence = "The application does not run. Start it: a Python of its own reads and checks the bundle."
+        self._labels: tuple[str, ...] = ()
+        self._footprint: DeploymentFootprint | None = None
+        # Who observes a trait may act in turn.
+        self._acting, self._telling, self._pressing = threading.RLock(), threading.RLock(), threading.Lock()
+        super().__init__()
+        self._tell()
+
+    def start(self) -> Deployment:
+        """Start the application, as the button does, and wait until it listens; the one that runs already, if any.
+
+        Raises WorkbenchError where it does not start.
+        """
+        with self._acting:
+            if self.deployment is not None and self.deployment.is_running:
+                return self.deployment
+            self.problem = ""
+            self._become("starting", "The application is starting: a Python of its own reads and checks the bundle …")
+            try:
+                deployment = deploy(self._bundle, **self._options)
+            except BaseException as error:
+                self.problem = told(error)
+                self._become("off", "The application did not start.")
+                raise
+            with suppress(WorkbenchError):  # it died at once: whoever watches it will say so
+                self._labels = tuple(deployment.card()["labels"])
+            self.deployment, self.metrics, self.history, self._footprint = deployment, None, (), None
+            self._become("on", f"{self._what(deployment)} answers.")
+            # A thread of its own: the one that trains and measures must stay free.
+            threading.Thread(target=self._watch, args=(deployment,), name="deployment panel", daemon=True).start()
+            return deployment
+
+    def stop(self) -> str:
+        """Let the application finish what it has accepted, as the button does, and wait; what came of it."""
+        with self._acting:
+            if self.deployment is None or not self.deployment.is_running:
+                return self._sentence
+            self._become("stopping", "The application finishes what it has accepted …")
+            sentence = self.deployment.stop()
+            self._become("off", sentence)
+            return sentence
+
+    def press(self, seconds: float = LOAD_SECONDS, at_once: int | None = None) -> Load:
+        """Put load on it, as the button does; what it carried.
+
+        at_once: clients, and those of the next load; by default as chosen. Raises WorkbenchError where it does not run.
+        """
+        if self.deployment is None or not self.deployment.is_running:
+            raise WorkbenchError("The application does not run: start it, then put load on it.")
+        if not self._pressing.acquire(blocking=False):
+            raise WorkbenchError("Load is being put on the application already: wait until that is over.")
+        try:
+            self.at_once, self.problem = self.at_once if at_once is None else at_once, ""
+            self.said = f"{self.at_once:,} clients ask at once, for {seconds:g} s."
+            self._tell()
+            load = self.deployment.press(seconds, self.at_once)
+        finally:
+            self._pressing.release()
+            self._tell()
+        self.loads = (*self.loads, load)
+        self.said = load_told(load)
+        self._tell()
+        return load
+
+    def leave(self) -> None:
+        """Stop the application."""
+        self.stop()
+
+    def told(self) -> str:
+        """How it stands with the application, in a sentence or two."""
+        return f"{self.problem or self._sentence} {load_told(self.loads[-1]) if self.loads else ''}".strip()
+
+    def fallback(self) -> Iterable[Any]:
+        """The sentence, and tables of what was counted and measured."""
+        from workbench.page import table
+
+        pictures = [(each["label"], each["told"]) for each in self.shown["answers"]]
+        return [
+            *super().fallback(),
+            table(_WORDS["counted"], _STATUS_HEAD, self.shown["statuses"], numeric=[2]),
+            table("Answers by label", ("Label", "Pictures"), pictures, numeric=[1]),
+            table(_WORDS["loads"], _LOAD_HEAD, self.shown["loads"], numeric=range(6)),
+        ]
+
+    def page_state(self) -> dict[str, Any]:
+        """An application that runs now has run, once the page is read."""
+        deployment = self.deployment
+        if self._state != "on" or deployment is None:
+            return {}
+        sentence = f"{self._what(deployment)} answered when this page was written."
+        return {"shown": told_there({**self.shown, "sentence": sentence})}
+
+    # By hand ----------------------------------------------------------------------------------------------------
+
+    @traitlets.observe("asked")
+    def _obey(self, change: Any) -> None:
+        acts = {"start": self.start, "stop": self.stop, "press": self.press}
+        act = acts.get(change["new"].get("what"))
+        if act is not None:  # aside, as the next click and the next cell have to be heard meanwhile
+            threading.Thread(target=self._do, args=(act,), daemon=True).start()
+
+    def _do(self, act: Any) -> None:
+        try:
+            act()
+        except Exception as error:  # told where the button was pressed
+            self.problem = told(error)
+
+    # In the thread that watches ---------------------------------------------------------------------------------
+
+    def _watch(self, deployment: Deployment) -> None:
+        """Ask once a second, until it ends."""
+        version = deployment.version
+        while deployment.is_running and self.deployment is deployment:
+            with suppress(WorkbenchError):  # busy beyond measure, or on its way out: the next time will tell
+                metrics, footprint = deployment.metrics(), deployment.footprint()
+                if deployment.version != version:
+                    self._labels, version = tuple(deployment.card()["labels"]), deployment.version
+                    self._become(self._state, f"{self._what(deployment)} answers from now on.")
+                with self._telling:
+                    self.metrics, self._footprint = metrics, footprint
+                    self.history = (*self.history[1 - KEPT :], metrics)
+                    self._tell()
+            time.sleep(_SECONDS_BETWEEN)
+        if self.deployment is deployment and self._state == "on":  # nobody pressed the button
+            self.problem = deployment.died
+            self._become("off", "The numbers are its last." if self.problem else "The application was stopped.")
+
+    def _become(self, state: State, sentence: str) -> None:
+        with self._telling:
+            self._state, self._sentence = state, sentence
+            self.said = sentence
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._telling:
+            history, deployment = self.history, self.deployment
+            self.shown = {
+                "state": self._state,
+                "pressing": self._pressing.locked(),
+                "sentence": self._sentence,
+                "address": deployment.address if deployment is not None and self._state == "on" else "",
+                "figures": figures(history, self._footprint),
+                "rates": rates(history),
+                "rates_told": rates_told(history) if history else "",
+                "statuses": statuses(self.metrics),
+                "answers": answers(self.metrics, self._labels),
+                "loads": load_rows(self.loads),
+                "load_told": load_told(self.loads[-1]) if self.loads else "",
+            }
+
+    def _what(self, deployment: Deployment) -> str:
+        count = self._options.get("workers", 1)
+        engine = f"{deployment.engine}, {count:,} worker{'s' * (count > 1)}"
+        return f"{deployment.model} {deployment.version} ({engine})"

@@ -14,7 +14,7 @@ import torch
 from conftest import Exported, int8_overflows
 from torch import Tensor, nn
 
-from workbench import inference
+from workbench import inference, onnx_session
 from workbench.bundle import Bundle
 from workbench.errors import WorkbenchError
 from workbench.inference import ONNX_ENGINES, Answer, Predictor
@@ -179,9 +179,9 @@ def test_threads_are_checked(exported: Exported, threads: object) -> None:
 
 def test_onnx_runtime_is_told_its_threads(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    real = inference.onnxruntime.InferenceSession
+    real = onnx_session.onnxruntime.InferenceSession
     monkeypatch.setattr(
-        inference.onnxruntime,
+        onnx_session.onnxruntime,
         "InferenceSession",
         lambda *given, **named: made.append(given[1]) or real(*given, **named),
     )

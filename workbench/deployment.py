@@ -13,13 +13,11 @@ import tempfile
 import threading
 import time
 import weakref
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPMessage
-from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -31,36 +29,16 @@ from numpy.typing import ArrayLike, NDArray
 from workbench.bundle import Bundle
 from workbench.deployment_metrics import DeploymentMetrics, read_metrics
 from workbench.errors import WorkbenchError
+from workbench.load import ANSWER_SECONDS, Load, press
 from workbench.sealed import shortened
 
 START_SECONDS = 120.0
-ANSWER_SECONDS = 60.0
 DRAIN_SECONDS, KILL_SECONDS = 30.0, 10.0  # what the application gives to accepted requests, and what ending takes
 BATCH = 64  # pictures that go into one request
 _HEAD_BYTES = 1024  # more than the JSON in front of a tensor has
 _HOME = str(Path(__file__).resolve().parent.parent)
 _STARTED = re.compile(r"Serving (.+) ([0-9a-f]{12}) \((\S+)\) at (http://\S+) with ")
 _LENGTH = "Inference-Header-Content-Length"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """What an application carried, measured here and now, by clients that share its processor.
-
-    at_once: clients, each of which asks again as soon as it is answered. seconds: that it went on. answered: requests
-    with an answer; requests_per_second: those. busy: that were told to come back later (503). failed: the others by
-    HTTP status, 0 where none came. p50, p99: seconds from a request to the end of its answer; None where none was
-    answered.
-    """
-
-    at_once: int
-    seconds: float
-    answered: int
-    busy: int
-    failed: Mapping[int, int]
-    requests_per_second: float
-    p50: float | None
-    p99: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,44 +158,11 @@ class Deployment:
         """Put load on it for so many seconds: `at_once` clients send the bundle's pictures (PNG) one by one.
 
         The clients are threads of this Python and take their share of the same processor. It ends early where the
-        application does.
+        application does. Raises WorkbenchError for seconds and clients that cannot be.
         """
-        if not 0 < seconds <= 3600 or not 1 <= at_once <= 1024:
-            raise WorkbenchError(
-                f"seconds = {seconds!r}, at_once = {at_once!r}: give up to an hour, and from 1 to 1,024 clients."
-            )
         with closing(self._line()) as line:
             pictures = [self._ask(line, "GET", each["picture"])[0] for each in self._json(line, "/card")["examples"]]
-        told: list[tuple[int, float]] = []  # of each request its status and its seconds
-        over = threading.Event()
-        clients = [
-            threading.Thread(target=self._press, args=(pictures, first, told, over), daemon=True)
-            for first in range(at_once)
-        ]
-        start = time.perf_counter()
-        try:
-            for client in clients:
-                client.start()
-            while (left := start + seconds - time.perf_counter()) > 0 and self.is_running:
-                over.wait(min(0.2, left))
-        finally:
-            over.set()
-        for client in clients:
-            client.join(ANSWER_SECONDS)
-        wall = time.perf_counter() - start
-        good = [took for status, took in told if status == HTTPStatus.OK]
-        failed = Counter(status for status, _ in told if status != HTTPStatus.OK)
-        p50, p99 = np.percentile(good, (50, 99)).tolist() if good else (None, None)
-        return Load(
-            at_once=at_once,
-            seconds=wall,
-            answered=len(good),
-            busy=failed.pop(HTTPStatus.SERVICE_UNAVAILABLE, 0),
-            failed=dict(failed),
-            requests_per_second=len(good) / wall,
-            p50=p50,
-            p99=p99,
-        )
+        return press(self.address, pictures, seconds, at_once, lambda: self.is_running)
 
     def swap(self, bundle: Bundle | Path | str) -> str:
         """Have it answer with another bundle, which must pass its self-test in every worker; what came of it.
@@ -281,24 +226,6 @@ class Deployment:
         headers = {"Content-Type": "application/octet-stream", _LENGTH: str(len(head))}
         content, told = self._ask(line, "POST", f"/v2/models/{name}/infer", head + pictures.tobytes(), **headers)
         return np.frombuffer(content[int(told[_LENGTH]) :], "<f4").reshape(len(pictures), -1)
-
-    def _press(self, pictures: list[bytes], first: int, told: list[tuple[int, float]], over: threading.Event) -> None:
-        """One client: on one connection, the next picture as soon as the last is answered."""
-        with closing(self._line()) as line:
-            for place in count(first):
-                if over.is_set():
-                    return
-                begun = time.perf_counter()
-                try:
-                    line.request("POST", "/classify", pictures[place % len(pictures)], {"Content-Type": "image/png"})
-                    answer = line.getresponse()
-                    answer.read()
-                    status: int = answer.status
-                except (OSError, HTTPException):
-                    status = 0
-                    line.close()
-                    over.wait(0.05)
-                told.append((status, time.perf_counter() - begun))
 
     def _why(self, error: str) -> str:
         """Why it does not answer, in a sentence."""

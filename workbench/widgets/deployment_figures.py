@@ -8,8 +8,9 @@ from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
 
-from workbench.deployment import DeploymentFootprint, Load
+from workbench.deployment import DeploymentFootprint
 from workbench.deployment_metrics import DeploymentMetrics
+from workbench.load import Load
 from workbench.units import format_bytes, format_rate, format_seconds, format_share
 
 MINUTE = 60.0

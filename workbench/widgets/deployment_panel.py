@@ -12,9 +12,10 @@ from typing import Any, Literal
 import traitlets
 
 from workbench.bundle import Bundle
-from workbench.deployment import Deployment, DeploymentFootprint, Load, deploy
+from workbench.deployment import Deployment, DeploymentFootprint, deploy
 from workbench.deployment_metrics import DeploymentMetrics
 from workbench.errors import WorkbenchError
+from workbench.load import Load
 from workbench.widgets.deployment_figures import (
     ORIGIN,
     answers,

@@ -16,23 +16,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import prometheus_client
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from serving.application import another, failing, is_running
 
 import workbench as wb
 from workbench.bundle import read_bundle
 from workbench.deployment import BATCH, Deployment
-from workbench.deployment_metrics import read_metrics
-from workbench.environment import MARK
 from workbench.recordings import REFERENCE
 
 BUNDLE = read_bundle(REFERENCE)
 LINUX = sys.platform.startswith("linux")
-NO_ENVIRONMENT = "no environment without PyTorch could be made here"
 
 
 @pytest.fixture(scope="module")
@@ -215,81 +209,3 @@ def test_what_it_does_not_start_with(tmp_path: Path) -> None:
         ):
             with pytest.raises(wb.WorkbenchError, match=said):
                 wb.deploy(bundle, **options)
-
-
-# An environment without PyTorch ----------------------------------------------------------------------------------
-
-
-def test_an_environment_without_pytorch_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "runs" / "field"
-    folder.mkdir(parents=True)
-    (folder / MARK).touch()  # as one that was left half made
-    (folder / "junk").touch()
-    monkeypatch.chdir(tmp_path)
-    try:
-        python = wb.field_environment("runs/field")
-    except wb.WorkbenchError as error:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{NO_ENVIRONMENT}: {error}")
-    assert not (folder / "junk").exists()
-    assert python.is_relative_to(folder)
-    begun, made = time.monotonic(), python.lstat().st_mtime_ns
-    assert wb.field_environment(folder) == python
-    assert python.lstat().st_mtime_ns == made
-    assert time.monotonic() - begun < 5
-    code = "import workbench, importlib.util; print(workbench.__file__, importlib.util.find_spec('torch'))"
-    told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout.split()
-    assert Path(told[0]).is_relative_to(folder)
-    assert told[1] == "None"
-    with wb.deploy(REFERENCE, python=python) as served:
-        assert served.python == str(python)
-        assert np.abs(served.classify(BUNDLE.self_test_pictures) - BUNDLE.self_test_expected).max() < 1e-4
-
-
-def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "cache"))
-    with pytest.raises(wb.WorkbenchError, match=r"cannot be made; (uv|pip) says: .*(refused|connect)"):
-        wb.field_environment(tmp_path / "field")
-    assert (tmp_path / "field" / MARK).read_text() == ""  # will be made anew
-
-
-def test_an_environment_takes_no_folder_that_holds_something_else(tmp_path: Path) -> None:
-    (tmp_path / "diary.txt").write_text("dear diary")
-    with pytest.raises(wb.WorkbenchError, match="holds something else"):
-        wb.field_environment(tmp_path)
-    assert (tmp_path / "diary.txt").read_text() == "dear diary"
-    with pytest.raises(wb.WorkbenchError, match="holds something else"):
-        wb.field_environment(tmp_path / "diary.txt")
-
-
-# Prometheus' text ------------------------------------------------------------------------------------------------
-
-
-@settings(max_examples=50)
-@given(st.dictionaries(st.text(max_size=8), st.integers(1, 99), max_size=5))
-def test_labels_of_any_kind_are_read_back(counts: dict[str, int]) -> None:
-    registry = prometheus_client.CollectorRegistry()
-    counter = prometheus_client.Counter("workbench_answers", "…", ["label"], registry=registry)
-    for label, count in counts.items():
-        counter.labels(label).inc(count)
-    text = prometheus_client.generate_latest(registry).decode("utf-8")
-    assert read_metrics(text, 0.0).answers == counts
-
-
-@settings(max_examples=50)
-@given(st.lists(st.floats(1e-6, 20), min_size=1, max_size=50), st.sampled_from([0.01, 0.5, 0.9, 0.99, 1.0]))
-def test_a_quantile_lies_in_its_bucket(seconds: list[float], share: float) -> None:
-    registry = prometheus_client.CollectorRegistry()
-    histogram = prometheus_client.Histogram("workbench_request_seconds", "…", ["route"], registry=registry)
-    for each in seconds:
-        histogram.labels("classify").observe(each)
-        histogram.labels("metrics").observe(1000)  # is not a request for an answer
-    found = read_metrics(prometheus_client.generate_latest(registry).decode("utf-8"), 0.0)
-    low, high = found.bounds(share) or (math.nan, math.nan)
-    true = sorted(seconds)[max(0, math.ceil(share * len(seconds)) - 1)]
-    assert low <= true <= high
-    assert low <= (found.quantile(share) or math.nan) <= high
-    assert found.since(found).quantile(share) is None

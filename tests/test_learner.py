@@ -173,3 +173,18 @@ def test_a_time_is_told_and_an_edited_one_does_no_harm():
 def test_no_torch_is_loaded():
     code = "import sys, workbench.learner, workbench.guesses, workbench.widgets.predict; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_file_of_another_kind_is_left_alone(tmp_path: Path):
+    """Somebody names a notebook, a device or a folder for the record by mistake: nothing is moved or replaced."""
+    notebook, pipe = tmp_path / "lesson.ipynb", tmp_path / "pipe.json"
+    notebook.write_text("{}")
+    os.mkfifo(pipe)
+    for path, said in ((notebook, "It is left as it is: name a .json file"), (pipe, "is no plain file: name another")):
+        record = LearnerRecord(path)
+        record.note("predicted", "race", guess=3)
+        assert said in record.said
+        assert [entry["guess"] for entry in record.entries] == [3]
+    assert notebook.read_text() == "{}"
+    assert pipe.is_fifo()
+    assert not [path for path in tmp_path.iterdir() if "damaged" in path.name]

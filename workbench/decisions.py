@@ -133,7 +133,7 @@ def checked_choice(
         ("what it is chosen for", metric, METRICS),
         ("what it must not break", limit, LIMITS),
     ):
-        if chosen not in known:
+        if chosen not in list(known):  # whatever a browser sends: it may be no key at all
             raise _unknown(what, chosen, known)
     return {
         "device": device,

@@ -105,7 +105,10 @@ class LearnerRecord:
             try:
                 entries = self._read()
             except DamagedError as damage:
-                entries, said = [], f"{damage} It was set aside as {self._set_aside().name}, and a new record begun."
+                entries, said = (
+                    [],
+                    f"{damage} It was set aside as {self._set_aside(damage).name}, and a new record begun.",
+                )
             for entry, once in self._unwritten:
                 kept = _put(entries, entry, once)
             content = {"format": FORMAT, "version": VERSION, "entries": entries}
@@ -121,6 +124,8 @@ class LearnerRecord:
 
     def _read(self) -> list[Entry]:
         """Raises DamagedError, and WorkbenchError for a file that cannot be read or that a newer version wrote."""
+        if self.path.exists() and not self.path.is_file():
+            raise WorkbenchError(f"{self.path} is no plain file: name another for the record.")
         try:
             content = json.loads(self.path.read_bytes().decode("utf-8"))
         except FileNotFoundError:
@@ -138,7 +143,9 @@ class LearnerRecord:
             raise DamagedError(f"{self.path} is damaged: its version or its entries are not as they were written.")
         return entries
 
-    def _set_aside(self) -> Path:
+    def _set_aside(self, damage: DamagedError) -> Path:
+        if self.path.suffix != ".json":  # never was a record: somebody named a file of another kind
+            raise WorkbenchError(f"{damage} It is left as it is: name a .json file for the record.") from damage
         place, number = self.path.with_name(f"{self.path.stem}.damaged{self.path.suffix}"), 1
         while place.exists():
             number += 1

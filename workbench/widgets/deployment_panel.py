@@ -172,7 +172,7 @@ class DeploymentPanel(View):
     @traitlets.observe("asked")
     def _obey(self, change: Any) -> None:
         acts = {"start": self.start, "stop": self.stop, "press": self.press}
-        act = acts.get(change["new"].get("what"))
+        act = acts.get(str(change["new"].get("what")))
         if act is not None:  # aside, as the next click and the next cell have to be heard meanwhile
             threading.Thread(target=self._do, args=(act,), daemon=True).start()
 

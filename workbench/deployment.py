@@ -272,8 +272,8 @@ def deploy(
         raise WorkbenchError(f"python = {executable!r} cannot be started: {error.strerror}.") from error
     except ValueError as error:
         os.unlink(name)
-        told = shortened(" ".join(map(repr, command[4:])), 300)
-        raise WorkbenchError(f"{told}: no command can carry this ({shortened(error)}).") from error
+        words = shortened(" ".join(map(repr, command[4:])), 300)
+        raise WorkbenchError(f"{words}: no command can carry this ({shortened(error)}).") from error
     finally:
         os.close(handle)
     made = Deployment(process, executable, Path(name), limits.get("drain_seconds", DRAIN_SECONDS))

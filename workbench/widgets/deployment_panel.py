@@ -145,27 +145,31 @@ class DeploymentPanel(View):
 
     def told(self) -> str:
         """How it stands with the application, in a sentence or two."""
-        return f"{self.problem or self._sentence} {load_told(self.loads[-1]) if self.loads else ''}".strip()
+        return self._told(self._sentence)
 
     def fallback(self) -> Iterable[Any]:
         """The sentence, and tables of what was counted and measured."""
-        from workbench.page import table
+        from workbench.page import table, tag
 
         pictures = [(each["label"], each["told"]) for each in self.shown["answers"]]
         return [
-            *super().fallback(),
+            tag("p", self._told(self._told_later())),
             table(_WORDS["counted"], _STATUS_HEAD, self.shown["statuses"], numeric=[2]),
-            table("Answers by label", ("Label", "Pictures"), pictures, numeric=[1]),
+            table("Pictures by the label they were given", ("Label", "Pictures"), pictures, numeric=[1]),
             table(_WORDS["loads"], _LOAD_HEAD, self.shown["loads"], numeric=range(6)),
         ]
 
     def page_state(self) -> dict[str, Any]:
         """An application that runs now has run, once the page is read."""
-        deployment = self.deployment
-        if self._state != "on" or deployment is None:
-            return {}
-        sentence = f"{self._what(deployment)} answered when this page was written."
-        return {"shown": told_there({**self.shown, "sentence": sentence})}
+        return {"shown": told_there({**self.shown, "sentence": self._told_later()})}
+
+    def _told(self, sentence: str) -> str:
+        return f"{self.problem or sentence} {load_told(self.loads[-1]) if self.loads else ''}".strip()
+
+    def _told_later(self) -> str:
+        if self._state == "on" and self.deployment is not None:
+            return f"{self._what(self.deployment)} answered when this page was written."
+        return self._sentence
 
     # By hand ----------------------------------------------------------------------------------------------------
 

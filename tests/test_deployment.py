@@ -140,7 +140,7 @@ def test_what_it_takes(served: Deployment) -> None:
 
 def test_stopped_nothing_of_it_is_left() -> None:
     deployment = wb.deploy(REFERENCE)
-    processes, log = deployment.processes, deployment._log
+    processes = deployment.processes
     assert len(processes) == 2
     assert deployment.is_running
     assert deployment.address in repr(deployment)
@@ -153,9 +153,6 @@ def test_stopped_nothing_of_it_is_left() -> None:
     for name, *arguments in (("metrics",), ("footprint",), ("card",), ("swap", REFERENCE), ("press", 1)):
         with pytest.raises(wb.WorkbenchError, match="was stopped: start another"):
             getattr(deployment, name)(*arguments)
-    del deployment
-    gc.collect()
-    assert not log.exists()
 
 
 def test_what_it_died_of_is_told() -> None:

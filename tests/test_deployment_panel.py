@@ -127,7 +127,7 @@ def test_the_stop_button_leaves_no_process(running: wb.DeploymentPanel) -> None:
     assert not any(map(is_running, processes))
     assert running.told().startswith(f"The application at {running.deployment.address} finished what it had accepted")
     assert not running.problem
-    assert running.metrics is kept  # the numbers stay
+    assert running.metrics.requests == kept.requests  # the numbers stay
     assert running.shown["address"] == ""
     with pytest.raises(wb.WorkbenchError, match="does not run: start it"):
         running.press(1)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPMessage
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -65,7 +65,7 @@ class Deployment:
     refuses or does not answer; where it has ended, with the last line of its log.
     """
 
-    def __init__(self, process: subprocess.Popen[str], python: str, log: Path, drain_seconds: object) -> None:
+    def __init__(self, process: subprocess.Popen[str], python: str, log: IO[bytes], drain_seconds: object) -> None:
         self.python = python
         self.address = self.model = self.version = self.engine = ""
         self.start_seconds = math.nan
@@ -107,9 +107,12 @@ class Deployment:
     @property
     def log(self) -> str:
         """What it has written to its log."""
-        with suppress(OSError):
-            return self._log.read_text(encoding="utf-8", errors="replace")
-        return ""
+        if hasattr(os, "pread"):  # elsewhere reading moves the place at which the application writes on, for a moment
+            content = os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size, 0)
+        else:
+            self._log.seek(0)
+            content = self._log.read()
+        return content.decode("utf-8", "replace")
 
     def stop(self) -> str:
         """Let it finish what it has accepted, and wait for its end; what came of it, in a sentence."""
@@ -255,28 +258,26 @@ def deploy(
     options = {"workers": workers, "engine": engine, "port": port, **limits}
     command = [*_command(executable), "serve", str(_folder(bundle)), "--stop-with-stdin"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    handle, name = tempfile.mkstemp(prefix="workbench-serve-", suffix=".log")
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the deployment is remembered, and gone with it
     start = time.perf_counter()
     try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,  # closes with this Python, however it ends
             stdout=subprocess.PIPE,
-            stderr=handle,
+            stderr=log,
             text=True,
             env=_environment(executable),
             start_new_session=True,  # an interrupt of this Python is none of the application's
         )
     except OSError as error:
-        os.unlink(name)
+        log.close()
         raise WorkbenchError(f"python = {executable!r} cannot be started: {error.strerror}.") from error
     except ValueError as error:
-        os.unlink(name)
+        log.close()
         words = shortened(" ".join(map(repr, command[4:])), 300)
         raise WorkbenchError(f"{words}: no command can carry this ({shortened(error)}).") from error
-    finally:
-        os.close(handle)
-    made = Deployment(process, executable, Path(name), limits.get("drain_seconds", DRAIN_SECONDS))
+    made = Deployment(process, executable, log, limits.get("drain_seconds", DRAIN_SECONDS))
     patience = threading.Timer(START_SECONDS, process.kill)
     patience.start()
     try:
@@ -349,11 +350,11 @@ def _end(process: subprocess.Popen[str], seconds: float) -> bool:
     return in_time
 
 
-def _forget(process: subprocess.Popen[str], seconds: float, log: Path, owner: int) -> None:
+def _forget(process: subprocess.Popen[str], seconds: float, log: IO[bytes], owner: int) -> None:
     """Leave neither process nor log behind. A fork of the Python that started it leaves both alone."""
     if os.getpid() == owner:
         _end(process, seconds)
-        log.unlink(missing_ok=True)
+        log.close()
 
 
 def _family(process: subprocess.Popen[str]) -> list[Any]:

@@ -22,7 +22,8 @@ SOUND  = $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))
 # compat: found by its path, so that a script beside a clone named workbench imports the package, not the folder.
 WHAT  := -c constraints.txt -C editable_mode=compat -e '.[lab,serve,test]'
 # uv names PyTorch's builds by itself: cpu, auto, cu126, cu130, rocm6.4 ... pip has to be told the index of that build.
-BY_UV  = $(BIN)/uv pip install --python $(BIN)/python $(if $(filter-out default,$(TORCH)),--torch-backend=$(TORCH)) $(WHAT)
+# Compiled at once on all cores, as pip does by itself: else the first import does it, or, forbidden to write, every one.
+BY_UV  = $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(if $(filter-out default,$(TORCH)),--torch-backend=$(TORCH)) $(WHAT)
 BY_PIP = $(BIN)/python -m pip install $(if $(filter-out default auto,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/$(TORCH)) $(WHAT)
 
 .PHONY: help setup lab workflow test check stress constraints clean

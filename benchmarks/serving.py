@@ -4,10 +4,14 @@
 
 PYTHON: of an environment that has the peers (`pip install litserve bentoml onnxruntime numpy pillow`); without it only
 those that need nothing more race. Every server has the same number of workers. They take turns, a few seconds each, in
-several rounds, all of them running all the while; a figure is the median over the rounds, with the lowest and the
-highest as its spread. The load comes from this process, on the same cores: it takes its share from all alike.
+several rounds, the others stopped in the meantime (one of them is busy even when nobody asks); a figure is the median
+over the rounds, with the lowest and the highest as its spread. The load comes from this process, on the same cores: it
+takes its share from all alike.
 
-Then tensors: requests of 32 pictures and of one, as bytes, beside a bare loop over the ONNX Runtime session in as many
+Then more than the application can carry: what the requests that it accepts have to wait, and how many it refuses.
+Whoever is refused asks again at once, so that refusing takes its share of the cores, too.
+
+Last tensors: requests of 32 pictures and of one, as bytes, beside a bare loop over the ONNX Runtime session in as many
 processes, which is all that this network can do on these cores.
 """
 
@@ -19,6 +23,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -38,11 +43,12 @@ from workbench.recordings import REFERENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "workbench"
+OVERLOAD = (16, 64, 256, 1024)  # requests at once
 
 
 @dataclass
 class Load:
-    """Answers of one turn: seconds of each, and how many were none (not 200)."""
+    """Answers of one turn: seconds of each, and how many requests got none (not 200)."""
 
     seconds: list[float] = field(default_factory=list)
     failed: int = 0
@@ -78,8 +84,10 @@ class Client(asyncio.Protocol):
         length = int(self.received[place + 15 : self.received.find(b"\r", place)])
         if len(self.received) < head + 4 + length:
             return
-        self.load.failed += not self.received.startswith(b"HTTP/1.1 200")
-        self.load.seconds.append(time.perf_counter() - self.asked)
+        if self.received.startswith(b"HTTP/1.1 200"):
+            self.load.seconds.append(time.perf_counter() - self.asked)
+        else:
+            self.load.failed += 1
         self.received.clear()
         self._ask()
 
@@ -180,18 +188,30 @@ def running(found: dict[str, tuple[list[str], dict[str, str]]]) -> Iterator[dict
             )
             started.append(process)
             processes[name] = (port, process.pid)
-        for name, (port, _) in processes.items():
+        for name, (port, process_id) in processes.items():
             _await_answer(name, port)
+            os.killpg(process_id, signal.SIGSTOP)
         yield processes
     finally:
         for process in started:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, 15)
+                os.killpg(process.pid, signal.SIGCONT)
+                os.killpg(process.pid, signal.SIGTERM)
         for process in started:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def awake(process: int) -> Iterator[None]:
+    """Let one of the servers run."""
+    os.killpg(process, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        os.killpg(process, signal.SIGSTOP)
 
 
 def _await_answer(name: str, port: int) -> None:
@@ -277,16 +297,25 @@ def main() -> None:
     starts = [cold_start() for _ in range(options.rounds)]
     found = servers(options.peers, options.workers)
     turns: dict[tuple[str, int], list[Load]] = {}
+    pressed: dict[int, list[Load]] = {}
     tensors: dict[str, list[float]] = {}
     with running(found) as ready:
         for _ in range(options.rounds):
             for at_once in (1, 16):
-                for name, (port, _) in ready.items():
-                    load = press(port, request_of(name), at_once, options.seconds)
+                for name, (port, process) in ready.items():
+                    with awake(process):
+                        press(port, request_of(name), at_once, options.seconds / 4)
+                        load = press(port, request_of(name), at_once, options.seconds)
                     turns.setdefault((name, at_once), []).append(load)
+            with awake(ready[OURS][1]):
+                for at_once in OVERLOAD:
+                    load = press(ready[OURS][0], request_of(OURS), at_once, options.seconds)
+                    pressed.setdefault(at_once, []).append(load)
             for count in (1, 32):
                 pictures = np.resize(bundle.self_test_pictures, (count, *bundle.self_test_pictures.shape[1:]))
-                load = press(ready[OURS][0], tensor_request(pictures), 16, options.seconds)
+                port, process = ready[OURS]
+                with awake(process):
+                    load = press(port, tensor_request(pictures), 16, options.seconds)
                 assert not load.failed
                 tensors.setdefault(f"served, {count}", []).append(count * len(load.seconds) / load.wall)
                 alone = bare(bundle.engines["onnx"].content, pictures, options.seconds, options.workers)
@@ -313,6 +342,23 @@ def main() -> None:
         )
         print(f"{row['server']:16} {row['at_once']:>3} at once  {told}  failed {row['failed']}")
     print(f"at 16 at once: {ratio:.2f} times the requests/s of {best['server']}")
+    overload = [
+        {
+            "at_once": at_once,
+            "answered_per_second": spread([len(load.seconds) / load.wall for load in loads]),
+            "refused_per_second": spread([load.failed / load.wall for load in loads]),
+            "p50_ms": spread([1e3 * float(np.percentile(load.seconds, 50)) for load in loads]),
+            "p99_ms": spread([1e3 * float(np.percentile(load.seconds, 99)) for load in loads]),
+        }
+        for at_once, loads in pressed.items()
+    ]
+    for row in overload:
+        told = "  ".join(
+            f"{row[key]['median']:>8,.1f} ({row[key]['low']:,.1f}–{row[key]['high']:,.1f})"
+            for key in row
+            if key != "at_once"
+        )
+        print(f"{OURS} alone {row['at_once']:>5} at once  {told}")
     shares = {}
     for count in (1, 32):
         served, alone = (statistics.median(tensors[f"{way}, {count}"]) for way in ("served", "bare loop"))
@@ -330,6 +376,7 @@ def main() -> None:
         "servers": rows,
         "ratio_to_best_peer": ratio,
         "best_peer": best["server"],
+        "overload": overload,
         "tensors": {name: spread(values) for name, values in tensors.items()},
         "share_of_bare_loop": shares,
         "cold_start_seconds": spread(starts),

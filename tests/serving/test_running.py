@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import re
@@ -256,6 +257,36 @@ def test_more_than_it_can_carry() -> None:
                 assert answer.headers["retry-after"] == "1"
                 assert answer.json()["detail"] == "2 requests are waiting already. Ask again in a second."
         assert len({str(answer.json()["answers"]) for answer in answers if answer.status_code == 200}) == 1
+
+
+def test_nobody_starves_while_others_ask_without_end() -> None:
+    head = f"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PNG)}\r\n\r\n".encode()
+
+    async def ask(port: int, counts: list[int], end: asyncio.Event) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        place = len(counts)
+        counts.append(0)
+        while not end.is_set():
+            writer.write(head + PNG)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200"), answer
+            await reader.readexactly(int(re.search(rb"content-length: (\d+)", answer)[1]))  # type: ignore[index]
+            counts[place] += 1
+        writer.close()
+
+    async def many(port: int) -> list[int]:
+        counts: list[int] = []
+        end = asyncio.Event()
+        asking = [asyncio.create_task(ask(port, counts, end)) for _ in range(48)]
+        while sum(counts) < 48 * 20:
+            await asyncio.sleep(0.05)
+        end.set()
+        await asyncio.gather(*asking)
+        return counts
+
+    with application() as served:
+        counts = asyncio.run(many(served.port))
+    assert min(counts) > max(counts) / 2, counts
 
 
 def test_slow_clients_are_cut_off() -> None:

@@ -50,6 +50,7 @@ def run_worker(
         config = uvicorn.Config(
             build_app(service),
             http=_bounded(options),
+            loop="asyncio",  # uvloop accepts one connection a turn: under load, whoever comes late waits for seconds
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -118,6 +119,8 @@ def _bounded(options: Options) -> type[HttpToolsProtocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            # Head and body of an answer are two writes: Nagle's algorithm would hold the second back for 40 ms.
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             if len(self.connections) > options.max_connections:
                 self._refuse(busy("Too many connections are open."))
                 return

@@ -117,7 +117,7 @@ def checkout(tmp_path: Path) -> Path:
         (("check",), ".venv/bin/ruff check\n.venv/bin/ruff format --check\n.venv/bin/mypy\n.venv/bin/lint-imports\n"),
         (("test",), ".venv/bin/lint-imports\n.venv/bin/python -m pytest"),
         (("stress",), "WORKBENCH_STRESS=1 .venv/bin/python -m pytest -m stress"),
-        (("setup", "TORCH=cpu"), "uv pip install --compile-bytecode --python .venv/bin/python --torch-backend=cpu -c constraints.txt"),
+        (("setup", "TORCH=cpu"), "uv pip install --compile-bytecode --python .venv/bin/python --torch-backend=cpu"),
         (("setup",), "python -m pip install  -c constraints.txt -C editable_mode=compat -e '.[lab,serve,test]'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

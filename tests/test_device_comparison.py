@@ -76,7 +76,7 @@ def test_engine_precision_and_devices_narrow_what_is_compared() -> None:
     assert {(m.engine, m.precision) for m in panel.results.measurements} == {("eager", "bf16")}
     panel.choice = {"engine": "", "precision": "", "devices": ["Raspberry Pi 5, 8 GB"]}
     assert {m.device for m in panel.results.measurements} == {"Raspberry Pi 5, 8 GB"}
-    panel.choice = {"devices": ["none"]}
+    panel.choice = {"devices": ["Raspberry Pi 5, 8 GB"], "engine": "compiled"}
     assert panel.sentences == ["One picture at a time: nobody here has a figure."]
 
 

@@ -25,9 +25,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     where the folder cannot be written, and where `path` is no ordinary file.
     """
     told, path = path, Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise WorkbenchError(f"Cannot write {told}: it is there already and no ordinary file. Choose another name.")
     try:
+        if path.exists() and not path.is_file():
+            raise WorkbenchError(f"Cannot write {told}: it is there already and no ordinary file. Choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:

@@ -228,7 +228,7 @@ def _limit(at_most: float | str, unit: str) -> str:
 
 def _line(text: object, most: int, what: str) -> str:
     """Words of the learner as one line."""
-    line = " ".join(str(text).split())
+    line = " ".join(text.split()) if isinstance(text, str) else ""
     if not line:
         raise WorkbenchError(f"{what}: say it in a few words.")
     if len(line) > most:

@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 from numpy.typing import ArrayLike, NDArray
 
+from workbench.arguments import path
 from workbench.bundle import Bundle
 from workbench.deployment_metrics import DeploymentMetrics, read_metrics
 from workbench.errors import WorkbenchError
@@ -137,7 +138,10 @@ class Deployment:
         They travel by the Open Inference Protocol as binary tensors, at most BATCH in one request.
         """
         given: Any = pictures
-        pixels = np.ascontiguousarray(given.cpu() if hasattr(given, "cpu") else given)
+        try:
+            pixels = np.ascontiguousarray(given.cpu() if hasattr(given, "cpu") else given)
+        except ValueError as error:
+            raise WorkbenchError(f"pictures: they make no array ({shortened(error)}).") from error
         if pixels.dtype != np.uint8 or pixels.ndim != 4:
             told = f"{pixels.dtype} {pixels.shape}"
             raise WorkbenchError(f"pictures = {told}: give uint8 of the shape (pictures, height, width, channels).")
@@ -254,7 +258,7 @@ def deploy(
     port: 0 takes any that is free. limits: further options of `workbench serve`, such as max_pictures=16 or
     host="0.0.0.0". Raises WorkbenchError with what it said where it does not start.
     """
-    executable = str(python or sys.executable)
+    executable = str(path("python", sys.executable if python is None else python))
     options = {"workers": workers, "engine": engine, "port": port, **limits}
     command = [*_command(executable), "serve", str(_folder(bundle)), "--stop-with-stdin"]
     command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
@@ -305,7 +309,7 @@ def _detail(content: bytes) -> str:
 
 
 def _folder(bundle: Bundle | Path | str) -> Path:
-    return (bundle.path if isinstance(bundle, Bundle) else Path(bundle).expanduser()).absolute()
+    return (bundle.path if isinstance(bundle, Bundle) else path("bundle", bundle)).absolute()
 
 
 def _command(python: str) -> list[str]:

@@ -50,9 +50,9 @@ def told_number(value: float, unit: str = "") -> str:
 
 
 def checked_guess(guess: object) -> float:
-    """A guess as a number. Raises WorkbenchError for what is no finite number of 0 or more."""
-    if not _is_finite(guess) or guess < 0:  # type: ignore[operator]
-        raise WorkbenchError(f"guess = {shortened(repr(guess))}: write a number of 0 or more, or None.")
+    """A guess as a number. Raises WorkbenchError for what is no number from 0 to 1e100."""
+    if not _is_finite(guess) or not 0 <= float(guess) < 1e100:  # type: ignore[arg-type]
+        raise WorkbenchError(f"guess = {shortened(repr(guess))}: write a number of 0 or more, below 1e100.")
     return float(guess)  # type: ignore[arg-type]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from workbench import arguments
 from workbench.atomic import write_text
 from workbench.devices import find_device
 from workbench.errors import WorkbenchError
@@ -44,7 +45,7 @@ class LearnerRecord:
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
-        chosen = Path(path or os.environ.get(VARIABLE) or RECORD).expanduser()
+        chosen = arguments.path("record", path or os.environ.get(VARIABLE) or RECORD)
         self.path = Path(os.path.realpath(chosen))  # whoever changes the folder later writes to the same file
         self.said = ""
         self._unwritten: list[tuple[Entry, Sequence[str]]] = []

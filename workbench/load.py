@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from workbench.errors import WorkbenchError
+from workbench.arguments import above_zero, whole_number
 
 ANSWER_SECONDS = 60.0
+MAX_SECONDS, MAX_CLIENTS = 3600, 1024
 _HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) .*?\r\n\r\n", re.DOTALL)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -50,9 +51,8 @@ def press(
     The clients are threads of this Python. It ends early where `goes_on` says no. Raises WorkbenchError for seconds and
     clients that cannot be.
     """
-    if not 0 < seconds <= 3600 or not 1 <= at_once <= 1024:
-        told = f"seconds = {seconds!r}, at_once = {at_once!r}"
-        raise WorkbenchError(f"{told}: give up to an hour, and from 1 to 1,024 clients.")
+    above_zero("seconds", seconds, MAX_SECONDS)
+    whole_number("at_once", at_once, 1, MAX_CLIENTS)
     where = urlsplit(address)
     head = f"POST /classify HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: image/png\r\nContent-Length: "
     requests = [f"{head}{len(picture)}\r\n\r\n".encode() + picture for picture in pictures]

@@ -116,7 +116,8 @@ class Classifier(View):
         else:
             pixels, name = picture, "the picture you gave"
         fitted = fit_picture(pixels, self._predictors[0].preprocessing)
-        serial = self.asked.get("serial", 0) + 1
+        last = self.asked.get("serial")
+        serial = max(self._serial, last if isinstance(last, int) else 0) + 1
         self.asked = {"serial": serial, "source": "code", "index": 0}
         job = self._show(fitted, f"What the network sees of {shortened(name)}", "", serial=serial)
         if job is not None:
@@ -155,7 +156,8 @@ class Classifier(View):
                 pixels = read_picture(content, name=name, max_bytes=MAX_FILE_BYTES).pixels
                 name, truth = f"What the network sees of {name}", ""
             else:
-                index = max(0, min(int(asked.get("index") or 0), len(self._pictures) - 1))
+                wish = asked.get("index")
+                index = max(0, min(wish if isinstance(wish, int) else 0, len(self._pictures) - 1))
                 pixels, (name, truth) = self._pictures[index], self._named(index)
             self._show(fit_picture(pixels, self._predictors[0].preprocessing), name, truth, serial=serial)
         except Exception as error:  # whatever a file provokes is told where the file was dropped

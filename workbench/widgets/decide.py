@@ -94,6 +94,8 @@ class Decide(View):
         "memory" (MB), "power" (W) or "price" (dollars) with `at_most` in that unit, or "other" in `words`. Raises
         WorkbenchError for what cannot be chosen.
         """
+        for name in more.keys() - set(CHOICE):
+            raise WorkbenchError(f"decide() takes no {shortened(repr(name))}: it takes {', '.join(CHOICE)}.")
         choice = checked_choice(self.offers, device, setting, batch_size, proof=proof, **more)
         with self._one_at_a_time:
             self._note(choice)

@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import traitlets
 
+from workbench.arguments import above_zero, path, whole_number
 from workbench.bundle import Bundle
 from workbench.deployment import Deployment, DeploymentFootprint, deploy
 from workbench.deployment_metrics import DeploymentMetrics
 from workbench.errors import WorkbenchError
-from workbench.load import Load
+from workbench.load import MAX_CLIENTS, MAX_SECONDS, Load
 from workbench.widgets.deployment_figures import (
     ORIGIN,
     answers,
@@ -73,13 +74,15 @@ class DeploymentPanel(View):
     heads = traitlets.Dict({"status": list(_STATUS_HEAD), "load": list(_LOAD_HEAD)}).tag(sync=True)
 
     def __init__(self, bundle: Bundle | Path | str, **options: Any) -> None:
-        self._bundle, self._options = bundle, options
+        self._options = options
         self._state: State = "off"
         self._sentence = "The application does not run. Start it: a Python of its own reads and checks the bundle."
         self._labels: tuple[str, ...] = ()
         self._footprint: DeploymentFootprint | None = None
         # Who observes a trait may act in turn.
         self._acting, self._telling, self._pressing = threading.RLock(), threading.RLock(), threading.Lock()
+        # Only now that it can be closed again may anything be wrong with it.
+        self._bundle = bundle if isinstance(bundle, Bundle) else path("bundle", bundle)
         super().__init__()
         self._tell()
 
@@ -120,17 +123,20 @@ class DeploymentPanel(View):
     def press(self, seconds: float = LOAD_SECONDS, at_once: int | None = None) -> Load:
         """Put load on it, as the button does; what it carried.
 
-        at_once: clients, and those of the next load; by default as chosen. Raises WorkbenchError where it does not run.
+        at_once: clients, and those of the next load; by default as chosen. Raises WorkbenchError where it does not
+        run, and for numbers that cannot be.
         """
         if self.deployment is None or not self.deployment.is_running:
             raise WorkbenchError("The application does not run: start it, then put load on it.")
+        at_once = whole_number("at_once", self.at_once if at_once is None else at_once, 1, MAX_CLIENTS)
+        above_zero("seconds", seconds, MAX_SECONDS)
         if not self._pressing.acquire(blocking=False):
             raise WorkbenchError("Load is being put on the application already: wait until that is over.")
         try:
-            self.at_once, self.problem = self.at_once if at_once is None else at_once, ""
-            self.said = f"{self.at_once:,} clients ask at once, for {seconds:g} s."
+            self.at_once, self.problem = at_once, ""
+            self.said = f"{at_once:,} clients ask at once, for {seconds:g} s."
             self._tell()
-            load = self.deployment.press(seconds, self.at_once)
+            load = self.deployment.press(seconds, at_once)
         finally:
             self._pressing.release()
             self._tell()
@@ -138,6 +144,10 @@ class DeploymentPanel(View):
         self.said = load_told(load)
         self._tell()
         return load
+
+    @traitlets.validate("at_once")
+    def _check_clients(self, proposal: Any) -> int:
+        return whole_number("at_once", proposal["value"], 1, MAX_CLIENTS)
 
     def leave(self) -> None:
         """Stop the application."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import traitlets
 from torch import nn
 
 from workbench.all_devices import compared, hourly_prices
+from workbench.arguments import above_zero, all_of, whole_number
 from workbench.comparison import TEMPLATES, Comparison, batch_words, setting_of
 from workbench.comparison_facts import points, rules
+from workbench.device_card import PRECISIONS
 from workbench.devices import list_devices
 from workbench.errors import WorkbenchError
+from workbench.inference import ONNX_ENGINES, TORCH_ENGINES
 from workbench.measured_before import recall, setting
 from workbench.measured_here import Step, measure_here
 from workbench.measurement import Measurement, Phase
@@ -24,9 +28,9 @@ from workbench.models import ZOO
 from workbench.networks import Failure, find_network
 from workbench.recordings import Recording, load_recordings
 from workbench.runs import Run
-from workbench.sealed import shortened
 from workbench.sweeps import BATCH_SIZES
 from workbench.units import format_seconds
+from workbench.widgets.comparison_choice import checked_choice
 from workbench.widgets.view import View
 from workbench.widgets.worker import Job
 
@@ -72,15 +76,22 @@ class DeviceComparison(View):
         batch_sizes: Sequence[int] = BATCH_SIZES,
         seconds: float = 0.1,
     ) -> None:
+        sizes = all_of("batch_sizes", batch_sizes, int)
+        self._sizes = tuple(sorted({whole_number("batch_sizes", size, 1, 2**20) for size in sizes}))
+        if not self._sizes:
+            raise WorkbenchError("batch_sizes: give at least one.")
+        self._seconds = above_zero("seconds", seconds, 3600)
+        self._recordings = (
+            load_recordings(skipped=[]) if recordings is None else all_of("recordings", recordings, Recording)
+        )
+        self._also = list(all_of("also", also.measurements if isinstance(also, Comparison) else also, Measurement))
         network = find_network(model, example)
         self._networks = {network.name: network}
-        self._recordings = load_recordings(skipped=[]) if recordings is None else tuple(recordings)
-        self._sizes, self._seconds = tuple(batch_sizes), seconds
         self._lock = threading.RLock()
         self._known: dict[str, list[Measurement]] = {}
         self._measured: dict[tuple[Any, ...], Measurement] = {}
         self._found = 0
-        self._also = list(also.measurements if isinstance(also, Comparison) else also)
+        self._chosen: dict[str, Any] = {}  # the last that was right
         super().__init__()
         self.rules, self.sizes = rules(), list(self._sizes)
         self.models = list(dict.fromkeys((network.name, *ZOO)))
@@ -162,24 +173,26 @@ class DeviceComparison(View):
 
     @traitlets.validate("choice")
     def _check_choice(self, proposal: Any) -> dict[str, Any]:
-        choice = {**self.choice, **proposal["value"]}
-        allowed = {
-            "phase": _PHASES,
-            "model": tuple(self.models),
-            "metric": (*METRICS, "cost"),
-            "batch_size": self._sizes,
-        }
-        for name, values in allowed.items():
-            if choice.get(name) not in values:
-                told = ", ".join(map(str, values))
-                raise WorkbenchError(f"choice: {name} = {shortened(repr(choice.get(name)))}: choose {told}.")
-        for name in ("prices", "budgets"):
-            for key, value in choice[name].items():
-                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e18:
-                    raise WorkbenchError(f"choice: {name}[{key!r}] = {shortened(repr(value))}: a number above 0.")
-        if choice["model"] not in self._known:
+        choice = {**self._chosen, **proposal["value"]}
+        if choice.get("model") in self.models and choice["model"] not in self._known:
             self._learn_of(choice["model"])
-        return choice
+        self._chosen = checked_choice(choice, self._allowed())
+        return self._chosen
+
+    def _allowed(self) -> dict[str, Collection[Any]]:
+        """What may be chosen: of whatever is known of any network looked at so far, and what runs here."""
+        with self._lock:
+            everything = [*chain.from_iterable(self._known.values()), *self._also, *self._measured.values()]
+        here = (device.title for device in list_devices())
+        return {
+            "phase": _PHASES,
+            "model": self.models,
+            "engine": ["", *dict.fromkeys((*TORCH_ENGINES, *ONNX_ENGINES, *(m.engine for m in everything)))],
+            "precision": ["", *dict.fromkeys((*PRECISIONS, *(m.precision for m in everything)))],
+            "devices": list(dict.fromkeys((*here, *(m.device for m in everything)))),
+            "batch_size": self._sizes,
+            "metric": (*METRICS, "cost"),
+        }
 
     def _learn_of(self, name: str) -> None:
         """Everything known of this network: recorded, modelled, and measured here before."""

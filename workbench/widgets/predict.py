@@ -9,6 +9,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.arguments import all_of, text
 from workbench.errors import WorkbenchError
 from workbench.guesses import HERE_NOW, checked_guess, read_number, reveal, reveal_choice, told_number
 from workbench.learner import Entry, LearnerRecord, checked_id, machine, told_time
@@ -55,10 +56,12 @@ class Predict(View):
     ) -> None:
         if not isinstance(question, str) or not question.strip():
             raise WorkbenchError(f"question = {shortened(repr(question))}: write what is to be guessed.")
-        if isinstance(choices, str) or not all(isinstance(choice, str) and choice.strip() for choice in choices):
-            raise WorkbenchError(f"choices = {shortened(repr(choices))}: give a list of texts.")
+        choices = all_of("choices", choices, str)
+        if not all(choice.strip() for choice in choices):
+            raise WorkbenchError(f"choices = {shortened(repr(choices))}: one of them is empty.")
         if len(set(choices)) != len(choices) or len(choices) == 1:
             raise WorkbenchError(f"choices = {shortened(repr(choices))}: give two or more, each once.")
+        text("unit", unit)
         self.id = checked_id(id or question.strip()[:80])
         self.record = record if isinstance(record, LearnerRecord) else LearnerRecord(record)
         self._one_at_a_time = threading.RLock()  # a click is handled in another thread than a cell
@@ -86,7 +89,8 @@ class Predict(View):
         value: in `unit`, or one of the choices. origin: of the value, as people are told it. device: the title of the
         one that it was measured on. Raises WorkbenchError for what is no finite number, or none of the choices.
         """
-        unit = self.unit if unit is None else unit
+        unit = text("unit", self.unit if unit is None else unit)
+        text("origin", origin)
         if unit != self.unit and self.unit:
             raise WorkbenchError(f"unit = {unit!r}: the guess was asked for in {self.unit!r}; give the value in that.")
         with self._one_at_a_time:

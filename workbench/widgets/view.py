@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import anywidget
 import traitlets
 
+from workbench import arguments
 from workbench.atomic import write_text
 from workbench.errors import WorkbenchError
 from workbench.widgets.worker import Job
@@ -100,7 +101,7 @@ class View(anywidget.AnyWidget):
         text = _PAGE % (self._css, text.replace("<", "\\u003c"))
         page = str(told_there(render(self.title, [mount]))).replace("</body>", f"{text}</body>")
         if path is not None:
-            write_text(Path(path), page)
+            write_text(arguments.path("path", path), page)
         return page
 
 

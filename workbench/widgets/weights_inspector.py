@@ -9,6 +9,7 @@ from typing import Any
 
 import traitlets
 
+from workbench.arguments import path as path_of
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
 from workbench.sealed import shortened
@@ -60,7 +61,7 @@ class WeightsInspector(View):
         summary = summarise_weights(weights)
         parts = None
         if resume_point is not None or (beside is not None and beside.is_file()):
-            parts = resume_parts(Path(resume_point) if resume_point is not None else beside or Path())
+            parts = resume_parts(beside or Path() if resume_point is None else path_of("resume_point", resume_point))
         told = [f"{summary.told()}"] + ([told_resume(parts, summary.file_bytes)] if parts else [])
         super().__init__(
             tensors=[tensor.to_mapping() for tensor in summary.tensors],
@@ -119,7 +120,7 @@ def _paths(source: Path | str | Run) -> tuple[Path, Path | None]:
         raise WorkbenchError(
             f"A WeightsInspector needs the path of a weights file or a Run, not {shortened(source)!r}."
         )
-    path = Path(source).expanduser()
+    path = path_of("source", source)
     try:
         return (Run(path).weights, Run(path).resume_point) if path.is_dir() else (path, None)
     except (OSError, ValueError) as error:

@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation as Evaluation
     from workbench.evaluation import evaluate as evaluate
     from workbench.evaluation import predict as predict
+    from workbench.exercises.checking import check as check
+    from workbench.exercises.checking import hint as hint
+    from workbench.exercises.checking import progress as progress
     from workbench.export import export_bundle as export_bundle
     from workbench.footprint import Footprint as Footprint
     from workbench.footprint import installed_bytes as installed_bytes
@@ -127,6 +130,7 @@ _HOMES = {
     "WeightsInspector": "widgets.weights_inspector",
     "WorkbenchError": "errors",
     "build_model": "models",
+    "check": "exercises.checking",
     "cost_of": "cost",
     "data_bytes": "capacity",
     "deploy": "deployment",
@@ -137,6 +141,7 @@ _HOMES = {
     "find_device": "devices",
     "fit_picture": "pictures",
     "fits": "capacity",
+    "hint": "exercises.checking",
     "initial_weights": "checkpoint",
     "installed_bytes": "footprint",
     "known_devices": "all_devices",
@@ -150,6 +155,7 @@ _HOMES = {
     "modelled": "roofline",
     "parameter_count": "models",
     "predict": "evaluation",
+    "progress": "exercises.checking",
     "read_bundle": "bundle",
     "read_picture": "pictures",
     "read_recording": "recordings",

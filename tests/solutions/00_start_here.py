@@ -1,0 +1,16 @@
+# Solutions of lesson 00. Whoever hands out the release of `workbench classroom build` does not hand out this folder.
+
+# %% 00-overtake
+comparison = wb.known_devices(batch_sizes=(1, 4, 16, 64, 256)).best_of_each("throughput")
+for size in comparison.batch_sizes:
+    rates = {row.name: row.value for row in comparison.rows(size, "throughput")}
+    if rates["NVIDIA H100 SXM"] >= 10 * rates["UP Squared Pro 7000"]:
+        overtake = size
+        break
+
+# %% 00-typical
+from statistics import median
+
+
+def typical(seconds):
+    return median(seconds[1:])

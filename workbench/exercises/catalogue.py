@@ -1,0 +1,40 @@
+"""All exercises, lesson by lesson. No torch: a module of a lesson loads what it judges with when it judges."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+
+from workbench.errors import WorkbenchError
+from workbench.exercises.exercise import Exercise
+from workbench.sealed import shortened
+
+LESSONS = {
+    "00": ("Start here", "start"),
+    "01": ("Hyper-parameters", "hyperparameters"),
+    "02": ("GPU training", "training"),
+    "03": ("Weight saving", "weights"),
+    "04": ("CPU inference", "inference"),
+    "05": ("Deployment", "deployment"),
+}
+
+
+@cache
+def exercises() -> dict[str, Exercise]:
+    """Every exercise by its id, in the order of the lessons and, within one, from warm-up to stretch."""
+    found = {}
+    for number, (_, module) in LESSONS.items():
+        for exercise in import_module(f"workbench.exercises.{module}").EXERCISES:
+            assert exercise.lesson == number
+            found[exercise.id] = exercise
+    return found
+
+
+def find_exercise(id: object) -> Exercise:
+    """The exercise called `id`. Raises WorkbenchError, with the nearest names, where there is none."""
+    known = exercises()
+    if isinstance(id, str) and id in known:
+        return known[id]
+    near = get_close_matches(str(id), known, 3, 0.3) or list(known)[:3]
+    raise WorkbenchError(f"There is no exercise {shortened(repr(id))}. There are {', '.join(near)} and others.")

@@ -1,0 +1,139 @@
+"""`check` an answer, get a `hint`, see your `progress`: kept in the learner's record. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workbench.exercises.catalogue import LESSONS, exercises, find_exercise
+from workbench.exercises.exercise import HINTS, NotYet, Unanswered
+from workbench.learner import LearnerRecord
+from workbench.sealed import shortened
+
+State = Literal["passed", "not yet", "not answered yet"]
+
+_MARKS = {"passed": "✓", "not yet": "✗", "not answered yet": "○"}
+
+
+class NotPassedError(AssertionError):
+    """An answer that is not right, where only a right one may go on: when it is graded."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of an answer. points: of `of`; words: why, in a sentence or two."""
+
+    id: str
+    state: State
+    words: str
+    points: int
+    of: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is right."""
+        return self.state == "passed"
+
+    def require(self) -> None:
+        """Raise NotPassedError unless it passed; an autograder gives no points then."""
+        if not self.passed:
+            raise NotPassedError(str(self))
+
+    def __repr__(self) -> str:
+        count = f" ({self.points} of {self.of} points)" if self.passed else f" ({self.of} points)"
+        return f"{_MARKS[self.state]} {self.id}: {self.state}{count}. {self.words}".rstrip()
+
+
+@dataclass(frozen=True)
+class Hint:
+    """One of the steps of help to an exercise."""
+
+    id: str
+    step: int
+    words: str
+
+    def __repr__(self) -> str:
+        return f"{self.id}, hint {self.step} of {HINTS}: {self.words}"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What was passed so far. rows: of each lesson number, title, exercises passed and given, points likewise."""
+
+    rows: tuple[tuple[str, str, int, int, int, int], ...]
+    said: str = ""
+
+    def __repr__(self) -> str:
+        width = max(len(title) for _, title, *_ in self.rows)
+        lines = [
+            f"{number}  {title:{width}}  {'■' * done}{'□' * (given - done)}  {done} of {given} exercises, "
+            f"{points} of {most} points"
+            for number, title, done, given, points, most in self.rows
+        ]
+        done, given, points, most = (sum(counts) for counts in zip(*(row[2:] for row in self.rows), strict=True))
+        lines.append(f"In all {done} of {given} exercises, {points} of {most} points.")
+        return "\n".join([*lines, self.said] if self.said else lines)
+
+
+def check(id: str, answer: Any = None, *, record: LearnerRecord | None = None) -> Verdict:
+    """Judge an answer: passed, or not yet, with a hint that fits the mistake. It is kept in the learner's record.
+
+    Raises WorkbenchError for an exercise that does not exist, and nothing else, whatever the answer is.
+    """
+    exercise = find_exercise(id)
+    record = record or LearnerRecord()
+    state, words = _judged(exercise.check, answer)
+    points = exercise.points if state == "passed" else 0
+    if state == "passed":
+        words = exercise.learned
+    if state != "not answered yet":
+        facts = {"state": state, "answer": shortened(_told(answer), 200), "words": words, "points": points}
+        record.note("answered", id, once=("state",), **facts)
+    if record.said:
+        words = f"{words} {record.said}".strip()
+    return Verdict(id, state, words, points, exercise.points)
+
+
+def hint(id: str, *, record: LearnerRecord | None = None) -> Hint:
+    """The next of HINTS steps of help to an exercise; the last is told again. Raises WorkbenchError for no exercise."""
+    exercise = find_exercise(id)
+    record = record or LearnerRecord()
+    step = min(HINTS, 1 + max((entry.get("step", 0) for entry in record.of("hinted", id)), default=0))
+    record.note("hinted", id, once=("step",), step=step)
+    return Hint(id, step, exercise.hints[step - 1])
+
+
+def progress(*, record: LearnerRecord | None = None) -> Progress:
+    """How far the learner has come, lesson by lesson; argued exercises, which a person grades, are not in it."""
+    record = record or LearnerRecord()
+    entries = record.entries
+    passed = {entry["id"] for entry in entries if entry["kind"] == "answered" and entry.get("state") == "passed"}
+    rows = []
+    for number, (title, _) in LESSONS.items():
+        given = [each for each in exercises().values() if each.lesson == number and each.check is not None]
+        done = [each for each in given if each.id in passed]
+        points = sum(each.points for each in done), sum(each.points for each in given)
+        rows.append((number, title, len(done), len(given), *points))
+    return Progress(tuple(rows), record.said)
+
+
+def _judged(judge: Any, answer: object) -> tuple[State, str]:
+    if judge is None:
+        return "not answered yet", "A person reads and grades this one: write it into its own cell."
+    try:
+        judge(answer)
+    except Unanswered as missing:
+        return "not answered yet", str(missing)
+    except NotYet as mistake:
+        return "not yet", str(mistake)
+    except Exception as error:  # whatever an answer is, a learner gets a sentence
+        reason = shortened(" ".join(str(error).split()), 120)
+        return "not yet", f"This answer cannot be read ({type(error).__name__}: {reason}). Look again at what is asked."
+    return "passed", ""
+
+
+def _told(answer: object) -> str:
+    try:
+        return repr(answer)
+    except Exception:  # an object of the learner's own may fail at that, too
+        return type(answer).__name__

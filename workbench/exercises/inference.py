@@ -1,0 +1,7 @@
+"""Exercises of a lesson."""
+
+from __future__ import annotations
+
+from workbench.exercises.exercise import Exercise
+
+EXERCISES: tuple[Exercise, ...] = ()

@@ -1,0 +1,99 @@
+"""Lesson 00: reading a comparison, and timing without fooling oneself."""
+
+from __future__ import annotations
+
+import random
+from statistics import mean, median
+
+from workbench.exercises.exercise import Exercise, NotYet, called, function_of, is_close, number_of
+
+_SIZES = (1, 4, 16, 64, 256)
+_GPU, _BOARD = "NVIDIA H100 SXM", "UP Squared Pro 7000"
+_FOLD = 10
+
+
+def _check_overtake(answer: object) -> None:
+    from workbench.all_devices import known_devices
+
+    size = number_of(answer, "batch_size")
+    if size not in _SIZES:
+        raise NotYet(f"{size:g} is none of the batch sizes that were compared: {', '.join(map(str, _SIZES))}.")
+    known = known_devices(batch_sizes=_SIZES).best_of_each("throughput")
+    times = {}
+    for each in _SIZES:
+        rates = {row.name: row.value or 0.0 for row in known.rows(each, "throughput")}
+        times[each] = rates[_GPU] / rates[_BOARD]
+    if times[int(size)] < _FOLD:
+        ahead = "ahead, but not tenfold" if times[int(size)] > 1 else "not even ahead"
+        raise NotYet(f"At batch {size:g} the {_GPU} is {ahead}: divide its pictures/s by those of the {_BOARD} there.")
+    if any(times[each] >= _FOLD for each in _SIZES if each < size):
+        raise NotYet(f"At batch {size:g} it is so, but not for the first time: look at the smaller batches, too.")
+
+
+def _check_typical(answer: object) -> None:
+    function = function_of(answer, "typical")
+    draw = random.Random(0)
+    for count in (8, 7, 40, 3, 2):
+        seconds = [draw.uniform(0.01, 0.02) for _ in range(count)]
+        seconds[0] = draw.uniform(0.5, 0.9)  # a first call, as they are
+        given = list(seconds)
+        found = number_of(called(function, given, told=f"{count} times"), "what it gives back")
+        if given != seconds:
+            raise NotYet("Your function changes the list that it is given: work on a copy, such as sorted(seconds).")
+        _compare(found, seconds)
+
+
+def _compare(found: float, seconds: list[float]) -> None:
+    rest = seconds[1:]
+    if is_close(found, median(rest), 1e-9):
+        return
+    told = f"For {len(seconds)} times, the first of them {seconds[0]:.2f} s, you give {found:.4f} s. "
+    middle = sorted(rest)[len(rest) // 2], sorted(rest)[(len(rest) - 1) // 2]
+    if len(rest) % 2 == 0 and found in middle:
+        raise NotYet(told + "Of an even number of calls two stand in the middle: take what lies between them.")
+    wrong = {
+        "That is the mean of them all, and one call alone has moved it.": mean(seconds),
+        "That is the mean of the later calls: a single slow one moves it. Which figure does half of them stay below?": (
+            mean(rest)
+        ),
+        "The first call is still among them: it does what the later ones find done.": median(seconds),
+        "That is the quickest call: nearly all take longer.": min(rest),
+        "That is the first call alone, the one that is not typical.": seconds[0],
+    }
+    for words, value in wrong.items():
+        if is_close(found, value, 1e-9):
+            raise NotYet(told + words)
+    raise NotYet(told + "Half of the later calls should take less than your figure, and half of them more.")
+
+
+EXERCISES = (
+    Exercise(
+        id="00-overtake",
+        title="Where does the GPU leave the board behind?",
+        kind="read",
+        level="warm-up",
+        points=1,
+        hints=(
+            "Look at pictures a second, not at milliseconds: choose throughput as the metric.",
+            "`comparison.rows(16, 'throughput')` has a row for each device, with its `name` and its `value`.",
+            "Divide the value of the one by that of the other at each batch size, from the smallest on, and stop at "
+            "the first that is ten or more.",
+        ),
+        learned="One picture at a time the two are level; it takes a batch to give a large device enough to do.",
+        check=_check_overtake,
+    ),
+    Exercise(
+        id="00-typical",
+        title="A stopwatch that does not fool you",
+        kind="function",
+        level="core",
+        points=2,
+        hints=(
+            "What did the trap show about the very first call?",
+            "`seconds[1:]` are the later calls. Which figure do half of them stay below?",
+            "Python has it ready: `statistics.median`, of the later calls alone.",
+        ),
+        learned="The first call apart, and the median of the rest: that is what wb.measure tells.",
+        check=_check_typical,
+    ),
+)

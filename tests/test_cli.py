@@ -37,6 +37,10 @@ COMMANDS = [
     "lab",
     "record",
     "compare",
+    "serve",
+    "swap",
+    "classroom build",
+    "classroom compare",
 ]
 
 
@@ -316,7 +320,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(workbench, tmp_path, monkeypa
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(workbench, command):
-    code, printed, _ = workbench(command, "--help")
+    code, printed, _ = workbench(*command.split(), "--help")
     assert code == 0
     assert "Example:" in printed
     assert f"workbench {command}" in printed

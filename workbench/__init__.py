@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from workbench.exercises.checking import check as check
     from workbench.exercises.checking import hint as hint
     from workbench.exercises.checking import progress as progress
+    from workbench.exercises.student_report import student_report as student_report
     from workbench.export import export_bundle as export_bundle
     from workbench.footprint import Footprint as Footprint
     from workbench.footprint import installed_bytes as installed_bytes
@@ -165,6 +166,7 @@ _HOMES = {
     "run_workflow": "workflow",
     "save_weights": "checkpoint",
     "search_hyperparameters": "search",
+    "student_report": "exercises.student_report",
     "sweep": "sweeps",
     "told_errors": "all_devices",
     "train": "training",

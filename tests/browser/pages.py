@@ -377,17 +377,24 @@ def _new_cell(page: Any, code: str) -> Any:
     count = page.locator(CODE_CELLS).count()
     page.locator(".jp-Notebook-footer").click()
     cell = page.locator(CODE_CELLS).nth(count)
-    cell.locator(".cm-content").click()
-    # Pasted, so that it arrives in one piece: of what is typed, the editor once took the beginning twice.
-    cell.locator(".cm-content").evaluate(
-        """(editor, code) => {
-            const clipboardData = new DataTransfer();
-            clipboardData.setData("text/plain", code);
-            editor.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
-        }""",
-        code,
-    )
-    return cell
+    editor = cell.locator(".cm-content")
+    editor.click()
+    # Pasted, and looked at: on a busy machine a new cell's editor at times takes the beginning of its text twice.
+    for _ in range(5):
+        editor.press("Control+a")
+        editor.evaluate(_PASTE, code)
+        page.wait_for_timeout(100)
+        if editor.evaluate(_LINES) == code:
+            return cell
+    raise RuntimeError(f"the editor does not take {code!r}: it holds {editor.evaluate(_LINES)!r}")
+
+
+_PASTE = """(editor, code) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", code);
+    editor.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
+}"""
+_LINES = "editor => [...editor.querySelectorAll('.cm-line')].map(line => line.textContent).join('\\n')"
 
 
 @contextmanager

@@ -34,9 +34,7 @@ panel"""
 
 
 def press(page: Any, name: str) -> None:
-    control = page.get_by_role("button", name=name, exact=True)
-    control.focus()
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name=name, exact=True).press("Enter")
 
 
 def started(page: Any) -> list[int]:

@@ -20,9 +20,7 @@ WIDGET = "section.wb"
 
 
 def press(page: Any, name: str) -> None:
-    control = page.get_by_role("button", name=name)
-    control.focus()
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name=name).press("Enter")
 
 
 def test_it_is_held_slowed_and_stopped_by_keyboard_while_cells_run(browser: str, lab: Server) -> None:

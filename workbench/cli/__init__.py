@@ -9,7 +9,7 @@ from workbench.cli.console import run_command
 from workbench.processor import let_idle_threads_sleep
 
 # Each adds its commands to the app, in the order of --help; none loads what its commands work with.
-_COMMANDS = ("machine", "compare", "bench", "deliver", "serve")
+_COMMANDS = ("machine", "compare", "bench", "deliver", "serve", "classroom")
 
 
 def main() -> None:

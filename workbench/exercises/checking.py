@@ -126,7 +126,7 @@ def _judged(judge: Any, answer: object) -> tuple[State, str]:
         return "not answered yet", str(missing)
     except NotYet as mistake:
         return "not yet", str(mistake)
-    except Exception as error:  # whatever an answer is, a learner gets a sentence
+    except (Exception, SystemExit) as error:  # whatever an answer is, a learner gets a sentence
         reason = shortened(" ".join(str(error).split()), 120)
         return "not yet", f"This answer cannot be read ({type(error).__name__}: {reason}). Look again at what is asked."
     return "passed", ""

@@ -107,7 +107,7 @@ def called(function: Callable[..., Any], *arguments: Any, told: str = "") -> Any
     shown = told or ", ".join(shortened(repr(argument), 60) for argument in arguments)
     try:
         found = function(*arguments)
-    except Exception as error:  # a learner's function may fail in any way
+    except (Exception, SystemExit) as error:  # a learner's function may fail in any way
         reason = shortened(" ".join(str(error).split()), 200)
         raise NotYet(f"Called with ({shown}), your function stops with {type(error).__name__}: {reason}") from None
     if found is None:

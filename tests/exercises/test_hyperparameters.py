@@ -1,0 +1,234 @@
+"""Wrong and right answers to lesson 01."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Callable
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from exercises.solved import cells
+
+import workbench as wb
+from workbench.exercises.checking import check
+from workbench.exercises.hyperparameters import BYTES, FLOPS, STEPS, TARGET, made_up_runs
+
+
+def costs(**changes: Any) -> tuple[wb.Cost, wb.Cost]:
+    choice = wb.HyperParameters(**{"model": "mlp", "optimizer": "adamw"} | changes)
+    return wb.cost_of(choice.replace(batch_size=64)), wb.cost_of(choice.replace(batch_size=512))
+
+
+def factor(**changes: Any) -> float:
+    small, large = costs(**changes)
+    return large.training_bytes / small.training_bytes
+
+
+SMALL, LARGE = costs()
+BASE = made_up_runs()["base"]
+APART = {
+    name: [end - start for end, start in zip(values, BASE, strict=True)]
+    for name, values in made_up_runs().items()
+    if name != "base"
+}
+SPREAD = max(BASE) - min(BASE)
+MOVED = {name for name, apart in APART.items() if abs(mean(apart)) > SPREAD and min(apart) * max(apart) > 0}
+FITTING = wb.HyperParameters(width=0.25, epochs=5, batch_size=64)
+
+
+def chosen(animals: Any, share: float, seed: int) -> Any:
+    each = np.random.default_rng(seed).permutation(np.unique(animals))
+    return np.isin(animals, each[: round(share * len(each))])
+
+
+def split_of(aside: Any, pictures: Any) -> tuple[Any, Any, Any, Any]:
+    train, validation = np.flatnonzero(~aside), np.flatnonzero(aside)
+    return train, validation, pictures[train].mean(), pictures[train].std()
+
+
+def mended(pictures: Any, animals: Any, share: float, seed: int) -> tuple[Any, Any, Any, Any]:
+    return split_of(chosen(animals, share, seed), pictures)
+
+
+def leaky(pictures: Any, animals: Any, share: float, seed: int) -> Any:
+    order = np.random.default_rng(seed).permutation(len(pictures))
+    cut = round(share * len(pictures))
+    return order[cut:], order[:cut], pictures.mean(), pictures.std()
+
+
+def changed(change: Callable[..., Any]) -> Callable[..., Any]:
+    """The mended split, its result changed by `change(train, validation, mean, std, pictures, animals)`."""
+    return lambda pictures, animals, share, seed: change(*mended(pictures, animals, share, seed), pictures, animals)
+
+
+def one_of_each(pictures: Any, animals: Any, share: float, seed: int) -> Any:
+    _, first = np.unique(animals, return_index=True)
+    aside = chosen(animals, share, seed)
+    train = np.array([row for row in first if not aside[row]])
+    return train, np.array([row for row in first if aside[row]]), pictures[train].mean(), pictures[train].std()
+
+
+def in_place(pictures: Any, animals: Any, share: float, seed: int) -> Any:
+    found = mended(pictures, animals, share, seed)
+    pictures -= found[2]
+    return found
+
+
+def unseeded(pictures: Any, animals: Any, share: float, seed: int) -> Any:
+    return mended(pictures, animals, share, np.random.randint(1 << 30))
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("01-memory", (8, 8), "divided the activations alone"),
+    ("01-memory", (8, LARGE.inference_bytes / SMALL.inference_bytes), "memory of inference"),
+    ("01-memory", (2, 1 / factor()), "smaller batch's memory by that of the larger"),
+    ("01-memory", (2, SMALL.training_bytes / SMALL.inference_bytes), "compare training with training"),
+    ("01-memory", (2, LARGE.training_bytes - SMALL.training_bytes), "growth in bytes"),
+    ("01-memory", (2, factor() - 1), "by what share it grows"),
+    ("01-memory", (2, factor(model="convnet")), "factor of the convnet"),
+    ("01-memory", (2, factor(optimizer="sgd")), "another optimizer"),
+    ("01-memory", (2, 3), "Print the four parts"),
+    ("01-memory", (-1, factor()), "A guess is a number above 0"),
+    ("01-memory", (2, "twice"), "is no number"),
+    ("01-memory", factor(), "Give 2 things"),
+    ("01-steps", lambda pictures, size, epochs: pictures // size * epochs, "You leave out the pictures"),
+    ("01-steps", lambda pictures, size, epochs: math.ceil(pictures * epochs / size), "over all epochs at once, as if"),
+    ("01-steps", lambda pictures, size, epochs: pictures * epochs // size, "round down over all epochs"),
+    ("01-steps", lambda pictures, size, epochs: pictures / size * epochs, "A step is whole"),
+    ("01-steps", lambda pictures, size, epochs: round(pictures / size) * epochs, "round to the nearest"),
+    ("01-steps", lambda pictures, size, epochs: (pictures // size + 1) * epochs, "A batch too many"),
+    ("01-steps", lambda pictures, size, epochs: -(-pictures // size), "That is one epoch"),
+    ("01-steps", lambda pictures, size, epochs: pictures * epochs, "pictures looked at"),
+    ("01-steps", lambda pictures, size, epochs: -1, "Count the batches of one epoch first"),
+    ("01-steps", lambda pictures, size: 1, "stops with TypeError"),
+    ("01-steps", 30, "cannot be called"),
+    ("01-steps", lambda *run: "x", "is no number"),
+    ("01-leak", leaky, "animals are on both sides"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, p.mean(), p.std())), "still knows the validation pictures"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, m, p.std())), "still knows the validation pictures"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, p[v].mean(), p[v].std())), "that of the validation pictures"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, s, m)), "in this order"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, 0.0, 1.0)), "that is not the mean"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, p[t].mean(0), s)), "should be one number"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (v, t, m, s)), "The sides are swapped"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (p[t], p[v], m, s)), "not the pictures"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (np.unique(a[t]), np.unique(a[v]), m, s)), "numbers of the animals"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, t[:9], m, s)), "Some pictures are on both sides"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (np.append(t, t[0]), v, m, s)), "there twice"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, [], m, s)), "no validation row"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, m)), "Give back four things"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (t, v, "x", s)), "is no number"),
+    ("01-leak", changed(lambda t, v, m, s, p, a: (7, v, m, s)), "no array and no list"),
+    ("01-leak", lambda p, a, share, seed: (~chosen(a, share, seed), chosen(a, share, seed), 1.0, 1.0), "are a mask"),
+    ("01-leak", lambda p, a, share, seed: mended(p, a, 0.5, seed), "you set"),
+    ("01-leak", lambda p, a, share, seed: mended(p, a, share, 0), "Every seed gives the same split"),
+    ("01-leak", unseeded, "Called twice with the same seed"),
+    ("01-leak", one_of_each, "are on neither side"),
+    ("01-leak", in_place, "changes the arrays"),
+    ("01-leak", leaky(np.ones((10, 8, 8)), np.arange(10), 0.2, 0), "cannot be called"),
+    ("01-luck", {n for n, apart in APART.items() if min(apart) * max(apart) > 0}, "That alone is not enough"),
+    ("01-luck", {n for n, apart in APART.items() if abs(mean(apart)) > SPREAD}, "does every one of them say the same"),
+    ("01-luck", {n for n in MOVED if mean(APART[n]) > 0}, "A change for the worse is moved as well"),
+    ("01-luck", {n for n, apart in APART.items() if max(map(abs, apart)) > SPREAD}, "draw of luck itself"),
+    ("01-luck", {n for n, apart in APART.items() if mean(apart) > 0}, "by whatever little"),
+    ("01-luck", set(APART) - MOVED, "ones that luck explains"),
+    ("01-luck", {n for n in MOVED if mean(APART[n]) < 0}, "right, and not all"),
+    ("01-luck", MOVED | {"decay × 4"}, "Hold 'decay × 4' to the yardstick"),
+    ("01-luck", ["base"], "cannot move from itself"),
+    ("01-luck", ["width"], "is none of the changes"),
+    ("01-luck", [["width × 2"]], "is none of the changes"),
+    ("01-luck", "width × 2", "Give the names in a list"),
+    ("01-budget", wb.HyperParameters(), "times the FLOPs"),
+    ("01-budget", wb.recommended("digits"), f"more than {STEPS} gradient steps"),
+    ("01-budget", FITTING.replace(batch_size=128), "training holds 1.74 times its bytes"),
+    ("01-budget", FITTING.replace(batch_size=16), f"more than {STEPS} gradient steps"),
+    ("01-budget", FITTING, "has a digit a left and a right"),
+    ("01-budget", FITTING.replace(flip=False, epochs=1), "corrected 19 times only"),
+    ("01-budget", FITTING.replace(flip=False, batch_size=32, learning_rate=1e-4), "has not learned them yet"),
+    ("01-budget", FITTING.replace(model="linear", flip=False, epochs=10), "which network"),
+    ("01-budget", FITTING.replace(model="no such"), "cannot be costed"),
+    ("01-budget", FITTING.replace(flip=False, learning_rate=100.0, momentum=0.99), "has not learned them yet"),
+    ("01-budget", {"width": 0.25}, "is no choice of hyper-parameters"),
+    ("01-budget", wb.HyperParameters, "is no choice of hyper-parameters"),
+]
+
+
+@pytest.mark.parametrize(("id", "answer", "said"), WRONG)
+def test_each_mistake_gets_the_hint_that_fits_it(id: str, answer: Any, said: str) -> None:
+    verdict = check(id, answer)
+    assert verdict.state == "not yet"
+    assert said in verdict.words
+
+
+def by_a_loop(pictures: int, size: int, epochs: int) -> int:
+    steps = 0
+    for _ in range(epochs):
+        left = pictures
+        while left > 0:
+            left, steps = left - size, steps + 1
+    return steps
+
+
+def by_torch(pictures: Any, animals: Any, share: float, seed: int) -> Any:
+    """Animal by animal until the share is reached, all of it in torch, from its global generator."""
+    torch.manual_seed(seed)
+    names, owner = torch.unique(torch.from_numpy(animals), return_inverse=True)
+    validation: list[int] = []
+    for animal in torch.randperm(len(names)).tolist():
+        if len(validation) >= share * len(pictures):
+            break
+        validation += torch.nonzero(owner == animal).flatten().tolist()
+    train = torch.tensor([row for row in range(len(pictures)) if row not in set(validation)])
+    of_train = torch.from_numpy(pictures)[train].float()
+    return [train, validation, of_train.mean(), of_train.std()]
+
+
+RIGHT: list[tuple[str, Any]] = [
+    ("01-memory", (1, factor())),
+    ("01-memory", [torch.tensor(8), np.float64(round(factor(), 2))]),
+    ("01-steps", by_a_loop),
+    ("01-steps", lambda pictures, size, epochs: np.ceil(pictures / size) * epochs),
+    ("01-leak", mended),
+    ("01-leak", by_torch),
+    ("01-luck", MOVED),
+    ("01-luck", np.array(sorted(MOVED, reverse=True))),
+    ("01-budget", FITTING.replace(batch_size=32, learning_rate=0.1, flip=False, seed=5)),
+    ("01-budget", FITTING.replace(learning_rate=0.2, flip=False)),
+    ("01-budget", wb.recommended("digits").replace(width=0.25, epochs=5, batch_size=32, learning_rate=0.1)),
+]
+
+
+@pytest.mark.parametrize(("id", "answer"), RIGHT)
+def test_a_different_right_answer_passes(id: str, answer: Any) -> None:
+    verdict = check(id, answer)
+    assert verdict.passed, verdict
+
+
+def test_no_random_state_and_no_thread_is_left_changed() -> None:
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # type: ignore[index]
+    threads = torch.get_num_threads()
+    check("01-leak", by_torch)
+    check("01-budget", FITTING.replace(epochs=1))
+    assert before == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())  # type: ignore[index]
+    assert torch.get_num_threads() == threads
+
+
+def test_the_made_up_runs_leave_no_doubt() -> None:
+    for apart in APART.values():
+        assert not 0.75 < abs(mean(apart)) / SPREAD < 1.33
+        assert min(map(abs, apart)) > 0.04 * SPREAD
+    assert 1 < len(MOVED) < len(APART)
+
+
+def test_the_task_tells_the_limits_that_are_checked() -> None:
+    space: dict[str, Any] = {}
+    exec(cells()["01-budget"].answer, space)
+    assert space["limits"] == {"run_flops": FLOPS, "training_bytes": BYTES, "steps": STEPS}
+    assert re.search(rf"at least {100 * TARGET:.0f} in a hundred", cells()["01-budget"].task)
+    digits = wb.load_dataset("digits")
+    assert (digits.shape, len(digits.train)) == ((16, 16, 1), 1_197)

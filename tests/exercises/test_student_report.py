@@ -1,0 +1,77 @@
+"""The report holds what the learner did, and survives whatever a record holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+import workbench as wb
+from workbench.errors import WorkbenchError
+from workbench.learner import LearnerRecord, machine
+
+
+def test_it_tells_what_was_predicted_measured_and_answered(tmp_path: Path) -> None:
+    guess = wb.Predict("How many | <b>ms</b>?", unit="ms", id="00-report")
+    guess.lock(2.0)
+    guess.reveal(4.0)
+    wb.check("00-overtake", 4)
+    wb.check("00-overtake", 16)
+    report = wb.student_report(tmp_path / "out", name="Ada <script>")
+    page, text = report.html.read_text(), report.markdown.read_text()
+    assert "<script" not in page
+    assert "Student report: Ada" in page
+    for said in (page, text):
+        assert "2 ms" in said
+        assert "4 ms (measured here, now)" in said
+        assert machine() in said
+        assert "passed" in said
+        assert "not yet" in said
+        assert "1 of 1" in said
+        assert "1 of 2" in said
+    assert "How many \\| &lt;b>ms&lt;/b>?" in text
+    assert "student-report.html to read" in repr(report)
+
+
+def test_an_empty_record_and_an_odd_one_make_a_report(tmp_path: Path) -> None:
+    assert wb.student_report(tmp_path).markdown.read_text().count("Nothing yet.") == 3
+    odd = {"id": "zz", "when": "yesterday", "machine": 3, "answer": None, "question": ["x"], "points": "many"}
+    entries = [{"kind": kind, **odd} for kind in ("predicted", "measured", "decided", "answered", "dreamt")]
+    content = {"format": "workbench learner record", "version": 1, "entries": entries}
+    Path(os.environ["WORKBENCH_LEARNER"]).write_text(json.dumps(content))
+    text = wb.student_report(tmp_path).markdown.read_text()
+    assert "yesterday" in text
+    assert "dreamt" not in text
+
+
+def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(WorkbenchError, match="Cannot write"):
+        wb.student_report(tmp_path / "file" / "inside")
+    with pytest.raises(WorkbenchError, match="name = 3: must be a text"):
+        wb.student_report(tmp_path, name=3)  # type: ignore[arg-type]
+
+
+def test_progress_and_hints_are_kept_from_kernel_to_kernel(tmp_path: Path) -> None:
+    assert "0 of 2 exercises" in repr(wb.progress())
+    wb.check("00-overtake", 16)
+    wb.check("00-overtake", 1)  # what was passed stays passed
+    record = LearnerRecord()
+    assert "■□  1 of 2 exercises, 1 of 3 points" in repr(wb.progress(record=record))
+    assert [wb.hint("00-typical").step for _ in range(5)] == [1, 2, 3, 3, 3]
+    assert "hint 1 of 3" in repr(wb.hint("00-overtake"))
+    for call in (wb.check, wb.hint):
+        with pytest.raises(WorkbenchError, match=r"There is no exercise '00-overtook'\. There are 00-overtake"):
+            call("00-overtook")
+    with pytest.raises(AssertionError, match="not yet"):
+        wb.check("00-overtake", 1).require()
+    wb.check("00-overtake", 16).require()
+
+
+def test_a_record_that_cannot_be_written_costs_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_LEARNER", "/dev/full")
+    verdict = wb.check("00-overtake", 16)
+    assert verdict.passed
+    assert "not kept in your record" in verdict.words

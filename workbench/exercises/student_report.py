@@ -1,0 +1,162 @@
+"""What a learner predicted, measured, decided and answered: one page to read, one text to hand in."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import arguments
+from workbench.atomic import write_text
+from workbench.exercises.catalogue import LESSONS, exercises
+from workbench.exercises.checking import Progress, progress
+from workbench.guesses import told_number
+from workbench.learner import Entry, LearnerRecord, machine, told_time
+from workbench.sealed import now, shortened, versions
+
+NAME = "student-report"
+Rows = list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class StudentReport:
+    """Where the report was written."""
+
+    html: Path
+    markdown: Path
+
+    def __repr__(self) -> str:
+        return f"Your report: {self.html} to read, {self.markdown} to hand in."
+
+
+def student_report(folder: Path | str = ".", *, name: str = "", record: LearnerRecord | None = None) -> StudentReport:
+    """Write student-report.html and student-report.md into `folder`, each whole or not at all.
+
+    name: of the learner, as it stands at the top. Raises WorkbenchError where nothing can be written.
+    """
+    place, name = arguments.path("folder", folder), arguments.text("name", name)
+    record = record or LearnerRecord()
+    made = StudentReport(place / f"{NAME}.html", place / f"{NAME}.md")
+    write_text(made.markdown, _markdown(name, record))
+    write_text(made.html, _html(name, record))
+    return made
+
+
+def _facts(record: LearnerRecord) -> list[str]:
+    return [
+        f"Written on {told_time(now())} on {machine()} with workbench {versions()['workbench']}, Python "
+        f"{platform.python_version()}.",
+        f"From the record in {record.path.name}. {record.said}".strip(),
+        "A record is a file that its owner can edit: it helps to remember and to talk; it proves nothing.",
+    ]
+
+
+def _parts(record: LearnerRecord) -> Iterator[tuple[str, tuple[str, ...], Rows]]:
+    """Each part: its title, the heads of its table, its rows."""
+    entries = record.entries
+
+    def those(kind: str) -> list[Entry]:
+        return [entry for entry in entries if entry["kind"] == kind]
+
+    yield "Answered", ("exercise", "state", "answer", "points", "when"), [_answered(each) for each in those("answered")]
+    yield (
+        "Predicted, and measured",
+        ("question", "guess", "came out", "measured on", "when"),
+        [_predicted(each, those("measured")) for each in those("predicted")],
+    )
+    yield (
+        "Decided",
+        ("question", "decision", "workbench", "when"),
+        [
+            (
+                _said(each, "question"),
+                " ".join(map(str, _list(each, "sentences"))),
+                _said(each, "workbench"),
+                _when(each),
+            )
+            for each in those("decided")
+        ],
+    )
+
+
+def _answered(entry: Entry) -> tuple[str, ...]:
+    exercise = exercises().get(entry["id"])
+    title = f"{entry['id']}: {exercise.title}" if exercise else entry["id"]
+    points = f"{entry.get('points', 0)} of {exercise.points}" if exercise else str(entry.get("points", 0))
+    return title, _said(entry, "state"), _said(entry, "answer"), points, _when(entry)
+
+
+def _predicted(entry: Entry, measured: list[Entry]) -> tuple[str, ...]:
+    found = [each for each in measured if each["id"] == entry["id"] and each.get("question") == entry.get("question")]
+    guess = f"{_number(entry, 'answer')}{' (after the figure was known)' if entry.get('known') else ''}"
+    if not found:
+        return _said(entry, "question"), guess, "not yet", "", _when(entry)
+    last = found[-1]
+    came_out = f"{_number(last, 'value')} ({_said(last, 'origin')})"
+    return _said(entry, "question"), guess, came_out, _said(last, "device") or _said(last, "machine"), _when(entry)
+
+
+def _number(entry: Entry, key: str) -> str:
+    value = entry.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return told_number(value, _said(entry, "unit"))
+    return shortened(value)
+
+
+def _said(entry: Entry, key: str) -> str:
+    value = entry.get(key, "")
+    return shortened(value, 300) if value is not None else ""
+
+
+def _list(entry: Entry, key: str) -> list[object]:
+    value = entry.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _when(entry: Entry) -> str:
+    return told_time(entry["when"])
+
+
+def _lessons(found: Progress) -> Rows:
+    return [
+        (f"{number} {title}", f"{done} of {given}", f"{points} of {most}")
+        for number, title, done, given, points, most in found.rows
+    ]
+
+
+_HEADS = ("lesson", "exercises passed", "points")
+
+
+def _markdown(name: str, record: LearnerRecord) -> str:
+    lines = [f"# Student report{f': {_plain(name)}' if name.strip() else ''}", "", *_facts(record), ""]
+    for title, heads, rows in [("Progress", _HEADS, _lessons(progress(record=record))), *_parts(record)]:
+        lines += [f"## {title}", ""]
+        if rows:
+            lines += [_line(heads), _line(tuple("---" for _ in heads)), *map(_line, rows), ""]
+        else:
+            lines += ["Nothing yet.", ""]
+    return "\n".join(lines)
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(map(_plain, cells)) + " |"
+
+
+def _plain(text: str) -> str:
+    """One line, that neither ends a cell of a table nor starts an element of HTML."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _html(name: str, record: LearnerRecord) -> str:
+    from workbench.page import render, table, tag  # draws charts, and so loads matplotlib
+
+    title = f"Student report{f': {name.strip()}' if name.strip() else ''}"
+    body = [tag("h1", title), *(tag("p", fact) for fact in _facts(record))]
+    lessons = _lessons(progress(record=record))
+    body += [tag("h2", "Progress"), table("Lesson by lesson", _HEADS, lessons, numeric=(1, 2))]
+    for part, heads, rows in _parts(record):
+        body.append(tag("h2", part))
+        body.append(table(f"{part}: {len(rows)}", heads, rows) if rows else tag("p", "Nothing yet."))
+    body.append(tag("p", f"{len(LESSONS)} lessons, {len(exercises())} exercises in all."))
+    return render(title, body)

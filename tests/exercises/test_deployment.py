@@ -210,7 +210,7 @@ def asking(
     wait: Callable[[dict[str, str]], Any] = lambda headers: int(headers.get("Retry-After", "1")),
     last_wait: bool = False,
     later: Callable[[int], bool] = lambda status: status == 503,
-    words: str = "The server said no.",
+    words: str | None = None,
 ) -> Callable[..., Any]:
     def ask(send: Any, sleep: Any, tries: int) -> Any:
         for n in range(tries + extra):
@@ -220,7 +220,7 @@ def asking(
             if not later(status):
                 if refuse is None:
                     return body
-                raise refuse(words)
+                raise refuse(body if words is None else words)
             seconds = wait(headers)
             if seconds is not None and (last_wait or n < tries + extra - 1):
                 sleep(seconds)
@@ -383,7 +383,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("05-tamper", all_without_manifest, "Name the manifest and nothing else"),
     ("05-tamper", lambda folder: [*damaged(folder), "manifest.json"], "which cannot list itself"),
     ("05-tamper", lambda folder: [*damaged(folder), "self_test"], "only files are listed"),
-    ("05-tamper", lambda folder: list(listed(folder)), "nothing is wrong with it"),
+    ("05-tamper", lambda folder: list(listed(folder)), "nothing is wrong there"),
     ("05-tamper", lambda folder: [Path(name).name for name in damaged(folder)], "otherwise than the manifest"),
     ("05-tamper", lambda folder: [str(folder / name) for name in damaged(folder)], "otherwise than the manifest"),
     ("05-tamper", lambda folder: [Path(name) for name in damaged(folder)], "give the names as text"),
@@ -404,7 +404,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("05-retry", asking(later=lambda status: status >= 500), "500 means that the server has failed at it, and you ask"),
     ("05-retry", asking(refuse=None), "takes it for an answer"),
     ("05-retry", asking(refuse=RuntimeError), "After 400 comes RuntimeError"),
-    ("05-retry", asking(words=""), "without a word"),
+    ("05-retry", asking(words=""), "keeps to itself what the server said"),
     ("05-retry", for_ever, "You never give up"),
     ("05-retry", asking(extra=1), "You send 5 times: the first one counts"),
     ("05-retry", asking(extra=-1), "You send 3 times: the first one counts"),

@@ -19,6 +19,9 @@ def test_it_tells_what_was_predicted_measured_and_answered(tmp_path: Path) -> No
     guess.reveal(4.0)
     wb.check("00-overtake", 4)
     wb.check("00-overtake", 16)
+    wb.check("00-overtake", 64)
+    wb.check("00-typical", 3)
+    wb.hint("00-typical")
     report = wb.student_report(tmp_path / "out", name="Ada <script>")
     page, text = report.html.read_text(), report.markdown.read_text()
     assert "<script" not in page

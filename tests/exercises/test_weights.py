@@ -410,7 +410,7 @@ def test_a_different_right_answer_passes(id: str, answer: Any) -> None:
 def test_the_strangers_code_would_run_and_leave_its_mark(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     wicked = [sent for sent in _mail(mark) if sent.told.startswith("A stranger")]
-    assert len(wicked) == 2
+    assert len(wicked) == 4
     for sent in wicked:
         if sent.name.endswith(".pt"):
             torch.load(BytesIO(sent.content), weights_only=False)

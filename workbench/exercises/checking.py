@@ -40,7 +40,7 @@ class Verdict:
             raise NotPassedError(str(self))
 
     def __repr__(self) -> str:
-        count = f" ({self.points} of {self.of} points)" if self.passed else f" ({self.of} points)"
+        count = f" ({self.points} of {_points(self.of)})" if self.passed else f" (0 of {_points(self.of)})"
         return f"{_MARKS[self.state]} {self.id}: {self.state}{count}. {self.words}".rstrip()
 
 
@@ -53,7 +53,8 @@ class Hint:
     words: str
 
     def __repr__(self) -> str:
-        return f"{self.id}, hint {self.step} of {HINTS}: {self.words}"
+        last = " That is the last one." if self.step == HINTS else ""
+        return f"{self.id}, hint {self.step} of {HINTS}: {self.words}{last}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Progress:
     """What was passed so far. rows: of each lesson number, title, exercises passed and given, points likewise."""
 
     rows: tuple[tuple[str, str, int, int, int, int], ...]
+    argued: tuple[str, ...] = ()  # ids of those that a person grades
     said: str = ""
 
     def __repr__(self) -> str:
@@ -72,6 +74,8 @@ class Progress:
         ]
         done, given, points, most = (sum(counts) for counts in zip(*(row[2:] for row in self.rows), strict=True))
         lines.append(f"In all {done} of {given} exercises, {points} of {most} points.")
+        if self.argued:
+            lines.append(f"Besides, a person reads {', '.join(self.argued)}.")
         return "\n".join([*lines, self.said] if self.said else lines)
 
 
@@ -104,7 +108,7 @@ def hint(id: str, *, record: LearnerRecord | None = None) -> Hint:
 
 
 def progress(*, record: LearnerRecord | None = None) -> Progress:
-    """How far the learner has come, lesson by lesson; argued exercises, which a person grades, are not in it."""
+    """How far the learner has come, lesson by lesson; argued ones, which a person grades, are only named."""
     record = record or LearnerRecord()
     entries = record.entries
     passed = {entry["id"] for entry in entries if entry["kind"] == "answered" and entry.get("state") == "passed"}
@@ -114,7 +118,8 @@ def progress(*, record: LearnerRecord | None = None) -> Progress:
         done = [each for each in given if each.id in passed]
         points = sum(each.points for each in done), sum(each.points for each in given)
         rows.append((number, title, len(done), len(given), *points))
-    return Progress(tuple(rows), record.said)
+    argued = tuple(each.id for each in exercises().values() if each.check is None)
+    return Progress(tuple(rows), argued, record.said)
 
 
 def _judged(judge: Any, answer: object) -> tuple[State, str]:
@@ -132,8 +137,13 @@ def _judged(judge: Any, answer: object) -> tuple[State, str]:
     return "passed", ""
 
 
+def _points(count: int) -> str:
+    return f"{count} point{'s' if count > 1 else ''}"
+
+
 def _told(answer: object) -> str:
     try:
-        return repr(answer)
+        name = getattr(answer, "__qualname__", None)
+        return f"the function {name}" if callable(answer) and isinstance(name, str) else repr(answer)
     except Exception:  # an object of the learner's own may fail at that, too
         return type(answer).__name__

@@ -464,6 +464,12 @@ def _damages() -> list[_Damage]:
             missed=outside,
         ),
         _Damage(
+            told="the manifest, by the name of a file in a folder beside it",
+            do=lambda folder: _lead_out(folder, f"../{folder.name}-2/secret.txt"),
+            names=frozenset({"../bundle-2/secret.txt"}),
+            missed=f"{outside}; that the one path begins with the letters of the other does not make it inside",
+        ),
+        _Damage(
             told="the manifest, by a name that goes down first and then up",
             do=lambda folder: _lead_out(folder, "self_test/../../secret.txt"),
             names=frozenset({"self_test/../../secret.txt"}),
@@ -512,7 +518,9 @@ def _three_at_once(folder: Path) -> None:
 
 def _lead_out(folder: Path, name: str) -> None:
     """List a file outside by its true hash: who follows the name finds nothing wrong."""
-    (folder.parent / "secret.txt").write_bytes(b"secret")
+    if not (folder / name).exists():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"secret")
     hashes = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
     _write_manifest(folder, {**hashes, name: _sha256((folder / name).read_bytes())})
 
@@ -529,7 +537,7 @@ def _damage_found(function: Callable[..., Any], folder: Path, damage: _Damage) -
         why = f" Remember: {damage.stopped}." if damage.stopped else ""
         raise NotYet(f"Altered: {damage.told}. Your function stops with {type(error).__name__}: {said}.{why}") from None
     if found is None:
-        raise Unanswered("The function gives nothing back yet.")
+        raise Unanswered("The function gives nothing back yet; of a whole folder it is an empty list.")
     if isinstance(found, bool):
         raise NotYet(f"It gives back {found}: whoever has to mend the folder needs the names, so give a list of them.")
     if not isinstance(found, list | tuple | set | frozenset):
@@ -563,7 +571,7 @@ def _compare_damage(found: frozenset[str], damage: _Damage) -> None:
         more = " Are you comparing the same things: the hexdigest, as text, of all bytes of the file?"
     elif wrong == [_LONG]:
         more = " It is a large file: does your hash cover all of it?"
-    raise NotYet(f"{told}You name {shortened(', '.join(wrong), 60)}, and nothing is wrong with it.{more}")
+    raise NotYet(f"{told}You name {shortened(', '.join(wrong), 60)}, and nothing is wrong there.{more}")
 
 
 _Reply = tuple[int, dict[str, str], str]
@@ -621,7 +629,7 @@ def _check_retry(answer: object) -> None:
     _expect_second_try(_asked(function, 4, _busy(7), _busy(2), _CAT), waits=[7, 2])
     for status, why in _REFUSALS.items():
         _expect_refusal(_asked(function, 3, (status, {}, f"No: {why}."), _CAT), status, why)
-    _expect_refusal(_asked(function, 3, (404, {"Retry-After": "1"}, "No."), _CAT), 404, _REFUSALS[404])
+    _expect_refusal(_asked(function, 3, (404, {"Retry-After": "1"}, "No: gone."), _CAT), 404, _REFUSALS[404])
     _expect_giving_up(_asked(function, 4, *map(_busy, (1, 2, 4, 8))), 4, waits=[1, 2, 4])
     _expect_giving_up(_asked(function, 1, _busy(3)), 1, waits=[])
     last = _asked(function, 3, _busy(1), _busy(1), _CAT)
@@ -695,8 +703,8 @@ def _expect_refusal(outcome: _Outcome, status: int, why: str) -> None:
         )
     if not isinstance(outcome.error, ValueError):
         raise NotYet(f"After {status} comes {_words_of(outcome.error)} Wanted is a ValueError.")
-    if not str(outcome.error).strip():
-        raise NotYet(f"After {status} comes a ValueError without a word: the server has said why, pass it on.")
+    if "No: " not in str(outcome.error):
+        raise NotYet(f"After {status} your ValueError keeps to itself what the server said: pass the body on in it.")
 
 
 def _expect_giving_up(outcome: _Outcome, tries: int, waits: list[int]) -> None:
@@ -747,8 +755,8 @@ EXERCISES = (
         points=2,
         hints=(
             "Say in words what each line does to a single pixel. Nothing of it stops, and that is the trouble.",
-            "Look at four things: the order of the colours, what `//` leaves of 254, where `reshape` puts a pixel's "
-            "three colours, and how many means and stds there are.",
+            "Each of the three lines goes wrong somewhere. Give it one picture whose pixels are all alike, say 254, 10 "
+            "and 0, and follow the three numbers from line to line.",
             "Divide by 255 with a single / while the channels are still last: mean and std, as arrays, then meet the "
             "last axis by themselves. Move that axis afterwards, with `transpose`, and make it float32 in the end.",
         ),
@@ -817,8 +825,9 @@ EXERCISES = (
             "Begin with what must be learned, and when: before the first day, now and then, or at once, on the spot.",
             "Collect your figures first: what a step of training needs beside an answer, what the field's packages "
             "take beside the bench's, how quickly one answer is there, what the device may draw.",
-            "Write five sentences: the decision; the figures that carry it, each with its origin; the best that the "
-            "other side can say; your reply to it; and the finding that would make you decide otherwise.",
+            "In at most ten sentences: the decision; the figures that carry it, each with its origin; the best that "
+            "the other side can say; your reply to it; the finding that would make you decide otherwise; and "
+            "whether you still stand by what you decided in lesson 00.",
         ),
     ),
 )

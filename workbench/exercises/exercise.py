@@ -68,7 +68,7 @@ def number_of(answer: object, name: str = "answer") -> float:
         raise Unanswered
     value = answer.item() if hasattr(answer, "item") and getattr(answer, "size", 1) != 0 else answer
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise NotYet(f"{name} = {shortened(repr(answer), 60)} is no number: give one, without quotes or a unit.")
+        raise NotYet(f"{name} = {shown(answer)} is no number: give one, without quotes or a unit.")
     return float(value)
 
 
@@ -77,7 +77,7 @@ def text_of(answer: object, name: str = "answer") -> str:
     if is_blank(answer):
         raise Unanswered
     if not isinstance(answer, str):
-        raise NotYet(f"{name} = {shortened(repr(answer), 60)} is no text: give one in quotes.")
+        raise NotYet(f"{name} = {shown(answer)} is no text: give one in quotes.")
     return answer.strip()
 
 
@@ -86,7 +86,7 @@ def choice_of(answer: object, choices: tuple[str, ...], name: str = "answer") ->
     found = text_of(answer, name).lower()
     if found not in choices:
         told = ", ".join(map(repr, choices))
-        raise NotYet(f"{name} = {shortened(repr(answer), 60)} is none of the choices: {told}.")
+        raise NotYet(f"{name} = {shown(answer)} is none of the choices: {told}.")
     return found
 
 
@@ -95,7 +95,7 @@ def function_of(answer: object, name: str = "the function") -> Callable[..., Any
     if is_blank(answer):
         raise Unanswered
     if not callable(answer):
-        raise NotYet(f"{name}: {shortened(repr(answer), 60)} cannot be called; give the function itself, without ().")
+        raise NotYet(f"{name}: {shown(answer)} cannot be called; give the function itself, without ().")
     return answer
 
 
@@ -104,15 +104,20 @@ def called(function: Callable[..., Any], *arguments: Any, told: str = "") -> Any
 
     told: the arguments in words, where they are too long to be shown.
     """
-    shown = told or ", ".join(shortened(repr(argument), 60) for argument in arguments)
+    given = told or ", ".join(shown(argument) for argument in arguments)
     try:
         found = function(*arguments)
     except (Exception, SystemExit) as error:  # a learner's function may fail in any way
         reason = shortened(" ".join(str(error).split()), 200)
-        raise NotYet(f"Called with ({shown}), your function stops with {type(error).__name__}: {reason}") from None
+        raise NotYet(f"Called with ({given}), your function stops with {type(error).__name__}: {reason}") from None
     if found is None:
         raise Unanswered("The function gives nothing back yet.")
     return found
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a sentence: on one line, and short."""
+    return shortened(" ".join(repr(value).split()), 60)
 
 
 def is_close(found: float, expected: float, relative: float = 0.01) -> bool:

@@ -313,7 +313,7 @@ def made_up_runs() -> dict[str, tuple[float, ...]]:
 
 
 def _check_luck(answer: object) -> None:
-    if is_blank(answer):
+    if is_blank(answer) and answer != []:  # that none moved more would be an answer
         raise Unanswered
     runs = made_up_runs()
     base = runs.pop("base")
@@ -398,9 +398,10 @@ def _check_budget(answer: object) -> None:
 def _cost_within_budget(choice: HyperParameters, digits: Data) -> Cost:
     from workbench.cost import cost_of
 
-    if choice.epochs * -(-len(digits.train) // choice.batch_size) > STEPS:
+    steps = choice.epochs * -(-len(digits.train) // choice.batch_size)
+    if steps > STEPS:
         raise NotYet(
-            f"That is more than {STEPS} gradient steps. Their number follows from pictures, batch size and epochs."
+            f"That is {steps:,} gradient steps, more than {STEPS}. They follow from pictures, batch size and epochs."
         )
     try:
         cost = cost_of(choice, shape=digits.shape, classes=len(digits.labels), pictures=len(digits.train))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,12 @@ def _parts(record: LearnerRecord) -> Iterator[tuple[str, tuple[str, ...], Rows]]
     def those(kind: str) -> list[Entry]:
         return [entry for entry in entries if entry["kind"] == kind]
 
-    yield "Answered", ("exercise", "state", "answer", "points", "when"), [_answered(each) for each in those("answered")]
+    hints = Counter(entry["id"] for entry in those("hinted"))
+    yield (
+        "Answered",
+        ("exercise", "state", "answer", "points", "hints seen", "when"),
+        [_answered(each, hints[each["id"]]) for each in _best(those("answered"))],
+    )
     yield (
         "Predicted, and measured",
         ("question", "guess", "came out", "measured on", "when"),
@@ -80,11 +86,20 @@ def _parts(record: LearnerRecord) -> Iterator[tuple[str, tuple[str, ...], Rows]]
     )
 
 
-def _answered(entry: Entry) -> tuple[str, ...]:
+def _best(answered: list[Entry]) -> list[Entry]:
+    """Of each exercise the right answer, if there was one, else the last; in the order of the lessons."""
+    found: dict[str, Entry] = {}
+    for entry in answered:
+        if found.get(entry["id"], {}).get("state") != "passed":
+            found[entry["id"]] = entry
+    return [found[id] for id in sorted(found)]
+
+
+def _answered(entry: Entry, hints: int) -> tuple[str, ...]:
     exercise = exercises().get(entry["id"])
     title = f"{entry['id']}: {exercise.title}" if exercise else entry["id"]
     points = f"{entry.get('points', 0)} of {exercise.points}" if exercise else str(entry.get("points", 0))
-    return title, _said(entry, "state"), _said(entry, "answer"), points, _when(entry)
+    return title, _said(entry, "state"), _said(entry, "answer"), points, str(hints), _when(entry)
 
 
 def _predicted(entry: Entry, measured: list[Entry]) -> tuple[str, ...]:
@@ -148,6 +163,11 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
+def _argued() -> str:
+    ids = progress().argued
+    return f"A person reads {', '.join(ids)}, which stands in the notebook itself." if ids else ""
+
+
 def _html(name: str, record: LearnerRecord) -> str:
     from workbench.page import render, table, tag  # draws charts, and so loads matplotlib
 
@@ -158,5 +178,5 @@ def _html(name: str, record: LearnerRecord) -> str:
     for part, heads, rows in _parts(record):
         body.append(tag("h2", part))
         body.append(table(f"{part}: {len(rows)}", heads, rows) if rows else tag("p", "Nothing yet."))
-    body.append(tag("p", f"{len(LESSONS)} lessons, {len(exercises())} exercises in all."))
+    body.append(tag("p", f"{len(LESSONS)} lessons, {len(exercises())} exercises in all. {_argued()}"))
     return render(title, body)

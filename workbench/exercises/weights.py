@@ -21,6 +21,7 @@ from workbench.exercises.exercise import (
     is_close,
     number_of,
     parts_of,
+    shown,
 )
 from workbench.sealed import shortened
 
@@ -152,7 +153,7 @@ def _compare_shapes(found: object, expected: dict[str, tuple[int, ...]], told: s
     if found is None:
         raise Unanswered("The function gives nothing back yet.")
     if not isinstance(found, dict):
-        raise NotYet(f"{told}give a dict, of each tensor's name its shape, instead of {_shown(found)}.")
+        raise NotYet(f"{told}give a dict, of each tensor's name its shape, instead of {shown(found)}.")
     if "__metadata__" in found:
         raise NotYet(f"{told}one of your entries is no tensor: it is the text that a file may carry beside them.")
     if missing := [name for name in expected if name not in found]:
@@ -160,9 +161,9 @@ def _compare_shapes(found: object, expected: dict[str, tuple[int, ...]], told: s
         why = " A letter beyond ASCII takes several bytes: JSON is written in UTF-8." if missing == odd else ""
         raise NotYet(f"{told}you leave out {len(missing)}, such as {missing[0]!r}.{why}")
     if added := [name for name in found if name not in expected]:
-        raise NotYet(f"{told}{_shown(added[0])} is the name of none of them.")
+        raise NotYet(f"{told}{shown(added[0])} is the name of none of them.")
     for name, shape in expected.items():
-        _compare_shape(found[name], shape, f"{told}for {name!r} you give {_shown(found[name])}")
+        _compare_shape(found[name], shape, f"{told}for {name!r} you give {shown(found[name])}")
 
 
 def _compare_shape(found: object, shape: tuple[int, ...], told: str) -> None:
@@ -299,7 +300,7 @@ def _expect_refusal(found: object, error: Exception | None, sent: _Sent) -> None
         return
     if not found:
         raise NotYet(
-            f"{sent.told}: it is not opened, but {_shown(found)} comes back and the caller goes on with nothing. Stop "
+            f"{sent.told}: it is not opened, but {shown(found)} comes back and the caller goes on with nothing. Stop "
             "with an exception."
         )
     raise NotYet(f"{sent.told}: it is let in. {sent.accepted}")
@@ -314,7 +315,7 @@ def _expect_tensors(found: object, error: Exception | None, sent: _Sent) -> None
     if found is None:
         raise Unanswered("The function gives nothing back yet.")
     if not isinstance(found, dict) or set(found) != set(sent.tensors):
-        raise NotYet(f"{sent.told} holds {', '.join(sent.tensors)}; give a dict of these, instead of {_shown(found)}.")
+        raise NotYet(f"{sent.told} holds {', '.join(sent.tensors)}; give a dict of these, instead of {shown(found)}.")
     for name, tensor in sent.tensors.items():
         if not torch.equal(_float64(found[name], name), tensor.double()):
             raise NotYet(f"{sent.told}: {name!r} is not the tensor that was sent.")
@@ -353,6 +354,10 @@ def _mail(mark: Path) -> list[_Sent]:
         _Sent("A sound safetensors file", "sent.safetensors", sound, _sha256(sound), tensors),
         _sent("A stranger's pickle with weights in it", "great.pt", _torch_file({**tensors, "note": call}), by_name),
         _sent("A stranger's pickle called .safetensors", "fine.safetensors", pickle.dumps(call), by_name),
+        _sent("A stranger's pickle by itself", "fine.bin", pickle.dumps(call), by_name),
+        _sent(
+            "A stranger's pickle as PyTorch once wrote them", "old.pt", _torch_file({"note": call}, old=True), by_name
+        ),
         _sent("A pickle", "mine.pt", _torch_file(tensors), lucky),
         _Sent("A sound safetensors file that someone called .pt", "sent.pt", sound, _sha256(sound), tensors),
         _sent("A safetensors file that was cut", "cut.safetensors", sound[: len(sound) - 30], cut),
@@ -375,13 +380,13 @@ class _Call:
         return os.mkdir, (str(self.mark),)
 
 
-def _torch_file(value: object) -> bytes:
+def _torch_file(value: object, old: bool = False) -> bytes:
     from io import BytesIO
 
     import torch
 
     buffer = BytesIO()
-    torch.save(value, buffer)
+    torch.save(value, buffer, _use_new_zipfile_serialization=not old)
     return buffer.getvalue()
 
 
@@ -513,10 +518,6 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {reason}."
 
 
-def _shown(value: object) -> str:
-    return shortened(" ".join(repr(value).split()), 60)
-
-
 def _float64(value: object, name: str) -> Tensor:
     """A learner's array, list or tensor, so that numbers can be compared. Raises NotYet for what is none."""
     import torch
@@ -524,7 +525,7 @@ def _float64(value: object, name: str) -> Tensor:
     try:
         return torch.as_tensor(value).detach().cpu().double()
     except Exception:
-        raise NotYet(f"{name} = {_shown(value)} is no tensor of numbers.") from None
+        raise NotYet(f"{name} = {shown(value)} is no tensor of numbers.") from None
 
 
 EXERCISES = (

@@ -75,7 +75,7 @@ EXERCISES = (
         points=1,
         hints=(
             "Look at pictures a second, not at milliseconds: choose throughput as the metric.",
-            "What `known_devices` gives back has `rows(size, 'throughput')`: one a device, with its `name` and `value`.",
+            "What `known_devices` gives back has `rows(size, 'throughput')`: one a device, with `name` and `value`.",
             "Divide the value of the one by that of the other at each batch size, from the smallest on, and stop at "
             "the first that is ten or more.",
         ),

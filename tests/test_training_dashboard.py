@@ -102,7 +102,7 @@ def test_what_is_shown_is_plain_and_of_the_last_record(data: Data) -> None:
 
 
 def test_pausing_holds_all_runs_and_a_page_is_refused_meanwhile(data: Data) -> None:
-    board = TrainingDashboard({"a": training(data, epochs=50), "b": training(data, epochs=1)})
+    board = TrainingDashboard({"a": training(data, epochs=500), "b": training(data, epochs=1)})
     until(lambda: len(board.records["a"]) > 3)
     board.paused = True
     until(lambda: board.shown["runs"][0]["state"] == "paused")

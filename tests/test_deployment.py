@@ -91,9 +91,14 @@ def test_load_is_what_it_counts_itself(served: Deployment) -> None:
     assert load.requests_per_second == pytest.approx(load.answered / load.seconds)
     assert 0 < (load.p50 or 0) <= (load.p99 or 0) < load.seconds
     assert len(counted.answers) > 1  # every client begins with another picture
-    for wrong in ((0, 1), (1, 0), (1, 5000), (math.nan, 1)):
-        with pytest.raises(wb.WorkbenchError, match=r"(seconds|at_once) = .*: must be a (number|whole number)"):
-            served.press(*wrong)  # type: ignore[arg-type]
+    for seconds, at_once, said in (
+        (0, 1, "seconds = 0: must be a number above 0 and of at most 3,600"),
+        (math.nan, 1, "seconds = nan: must be a number above 0 and of at most 3,600"),
+        (1, 0, "at_once = 0: must be a whole number from 1 to 1,024"),
+        (1, 5000, "at_once = 5000: must be a whole number from 1 to 1,024"),
+    ):
+        with pytest.raises(wb.WorkbenchError, match=said):
+            served.press(seconds, at_once)
 
 
 def test_two_at_once_and_one_of_them_with_too_much_to_do(served: Deployment) -> None:

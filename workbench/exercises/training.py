@@ -239,6 +239,10 @@ def _equal(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
     return bool(np.allclose(one, other, rtol=1e-5, atol=1e-6))  # float32 is as right
 
 
+def _same(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
+    return bool(np.allclose(one, other, rtol=1e-9, atol=1e-11))  # the loop is handed float64
+
+
 _RIGHT_ORDER = ("zero", "forward", "backward", "step")
 
 
@@ -276,13 +280,13 @@ def _judge_loop(loop: Callable[..., Any], kind: str, count: int) -> None:
         raise NotYet("Your loop changes the batches that it is given: only the weights should change.")
     expected, wanted = _trained(kind, batches, *_RIGHT_ORDER)
     found = _weights(model)
-    if not _equal(found, expected):
+    if not _same(found, expected):
         raise NotYet(_why_not_trained(found, kind, batches))
     _judge_losses(losses, wanted)
 
 
 def _why_not_trained(found: np.ndarray[Any, Any], kind: str, batches: _Batches) -> str:
-    if _equal(found, _weights(_beginner(kind)[0])):
+    if _same(found, _weights(_beginner(kind)[0])):
         return (
             "No weight has moved: whenever your optimizer takes its step, there is no gradient. Is it computed too "
             "late, or wiped out too early?"
@@ -296,9 +300,9 @@ def _why_not_trained(found: np.ndarray[Any, Any], kind: str, batches: _Batches) 
         "Each batch moves the weights twice.": (*_RIGHT_ORDER, "step"),
     }
     for words, order in wrong.items():
-        if _equal(found, _trained(kind, batches, *order)[0]):
+        if _same(found, _trained(kind, batches, *order)[0]):
             return words
-    if _equal(found, _trained(kind, batches[:1], *_RIGHT_ORDER)[0]):
+    if _same(found, _trained(kind, batches[:1], *_RIGHT_ORDER)[0]):
         return "Only the first batch was learned from: does your return stand inside the loop?"
     return (
         f"After {len(batches)} batches the weights are not those of a right loop. Use the model, the optimizer and the "

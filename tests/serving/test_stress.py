@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -163,24 +164,22 @@ def test_swaps_restarts_and_ends_lose_nothing(tmp_path: Path) -> None:
     place, done = {"address": ""}, threading.Event()
 
     def ask(number: int) -> None:
-        chance, asking = random.Random(number), None
+        chance = random.Random(number)
         while not done.is_set():
-            which = chance.randrange(len(pngs))
-            while True:
-                try:
-                    asking = asking or httpx.Client(base_url=place["address"], timeout=30)
-                    told = asking.post("/classify", content=pngs[which]).raise_for_status().json()
-                    break
-                except (httpx.TransportError, httpx.HTTPStatusError) as error:
-                    again[type(error).__name__] += 1
-                    asking = None
-                    time.sleep(0.05)
-                    if done.is_set():
-                        return
-            found = np.array(list(told["answers"][0]["probabilities"].values()))
-            if told["model"]["version"] not in versions or np.abs(found - right[which]).max() > 1e-4:
-                wrong.append(told)
-            answered[told["model"]["version"]] += 1
+            try:
+                with httpx.Client(base_url=place["address"], timeout=30) as asking:
+                    while not done.is_set():
+                        which = chance.randrange(len(pngs))
+                        judge(which, asking.post("/classify", content=pngs[which]).raise_for_status().json())
+            except (httpx.TransportError, httpx.HTTPStatusError) as error:
+                again[type(error).__name__] += 1
+                time.sleep(0.05)
+
+    def judge(which: int, told: dict[str, Any]) -> None:
+        found = np.array(list(told["answers"][0]["probabilities"].values()))
+        if told["model"]["version"] not in versions or np.abs(found - right[which]).max() > 1e-4:
+            wrong.append(told)
+        answered[told["model"]["version"]] += 1
 
     many = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     bundles = itertools.cycle([other.path, REFERENCE])

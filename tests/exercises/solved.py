@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from workbench.exercises.checking import Verdict
+import pytest
+
+from workbench.exercises.checking import Verdict, check
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +49,29 @@ def cells() -> dict[str, Cells]:
         for name, task in found.items()
         if name.endswith("-task")
     }
+
+
+def mistakes(wrong: list[tuple[str, Any, str]]) -> Any:
+    """A test that each of these answers to an exercise, by its id, is turned down in words that fit it."""
+
+    @pytest.mark.parametrize(("id", "answer", "said"), wrong)
+    def test(id: str, answer: Any, said: str) -> None:
+        verdict = check(id, answer)
+        assert verdict.state == "not yet", verdict
+        assert said in verdict.words
+
+    return test
+
+
+def right_answers(right: list[tuple[str, Any]]) -> Any:
+    """A test that each of these answers to an exercise, by its id, passes."""
+
+    @pytest.mark.parametrize(("id", "answer"), right)
+    def test(id: str, answer: Any) -> None:
+        verdict = check(id, answer)
+        assert verdict.passed, verdict
+
+    return test
 
 
 def run(id: str, *sources: str) -> Verdict:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exercises.solved import mistakes, right_answers
 
 from workbench.exercises.checking import check
 from workbench.models import Normalise
@@ -136,12 +137,31 @@ def altered(folder: Path, hashed: Callable[[Path], str] = sha256) -> set[str]:
     }
 
 
+def outside(folder: Path) -> set[str]:
+    return {name for name in listed(folder) if not (folder / name).resolve().is_relative_to(folder)}
+
+
 def damaged(folder: Path) -> list[str]:
     names = listed(folder)
     if list(names) == ["manifest.json"]:
         return list(names)
-    out = {name for name in names if not (folder / name).resolve().is_relative_to(folder)}
-    return sorted(altered(folder) | out | (there(folder) - set(names)))
+    inside = {name: expected for name, expected in names.items() if name not in outside(folder)}
+    wrong = {name for name in inside if not (folder / name).is_file() or sha256(folder / name) != inside[name]}
+    return sorted(wrong | outside(folder) | (there(folder) - set(names)))
+
+
+def reading_first(folder: Path) -> list[str]:
+    for name in outside(folder):
+        (folder / name).read_bytes()
+    return damaged(folder)
+
+
+def hashing_first(folder: Path) -> list[str]:
+    return sorted({*damaged(folder), *(altered(folder) if len(listed(folder)) > 1 else ())})
+
+
+def by_last_name(folder: Path) -> list[str]:
+    return [name for name in damaged(folder) if name != "self_test/manifest.json"]
 
 
 def by_top_folder(folder: Path) -> list[str]:
@@ -179,11 +199,11 @@ def by_following(folder: Path) -> list[str]:
 
 
 def by_dots_in_front(folder: Path) -> list[str]:
-    return sorted(set(by_following(folder)) | {name for name in listed(folder) if name.startswith("..")})
+    return [name for name in damaged(folder) if name.startswith("..") or name not in outside(folder)]
 
 
 def by_dots_anywhere(folder: Path) -> list[str]:
-    return sorted(set(by_following(folder)) | {name for name in listed(folder) if ".." in name})
+    return [name for name in damaged(folder) if ".." in name or name not in outside(folder)]
 
 
 def without_manifest(folder: Path) -> list[str]:
@@ -271,7 +291,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("05-left", (0.9, NETWORK / sum(s for n, s in SIZES.items() if "/" not in n)), "The folder has a folder in it"),
     ("05-left", (0.9, round(NETWORK / TOTAL, 2)), "rounded too far"),
     ("05-left", (0.9, 0.9), "Divide the bytes of model.onnx"),
-    ("05-left", (0, NETWORK / TOTAL), "guess again"),
+    ("05-left", (0, NETWORK / TOTAL), "Guess again"),
     ("05-left", ("half", NETWORK / TOTAL), "is no number"),
     ("05-left", (0.5, "42 %"), "is no number"),
     ("05-left", NETWORK / TOTAL, "Give 2 things"),
@@ -377,6 +397,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("05-tamper", by_top_folder, "added to the inner folder. You name nothing; it lies in"),
     ("05-tamper", only_the_first, "all of the damage is asked for"),
     ("05-tamper", by_following, "the name leads out of the folder"),
+    ("05-tamper", reading_first, "have opened the file that it leads to"),
+    ("05-tamper", hashing_first, "have opened the file that it leads to"),
+    ("05-tamper", by_last_name, "only the manifest.json at the top vouches"),
     ("05-tamper", by_dots_in_front, "goes down first and then up"),
     ("05-tamper", by_dots_anywhere, "begins at the top of the disk"),
     ("05-tamper", without_manifest, "without a manifest nothing can be vouched for"),
@@ -419,11 +442,7 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer", "said"), WRONG)
-def test_each_mistake_gets_the_hint_that_fits_it(id: str, answer: Any, said: str) -> None:
-    verdict = check(id, answer)
-    assert verdict.state == "not yet"
-    assert said in verdict.words
+test_each_mistake_gets_the_hint_that_fits_it = mistakes(WRONG)
 
 
 def by_torch(pictures: Any, mean: Any, std: Any) -> Any:
@@ -466,8 +485,7 @@ def without_a_loop(send: Any, sleep: Any, tries: int) -> Any:
     return without_a_loop(send, sleep, tries - 1)
 
 
-@pytest.mark.parametrize(
-    ("id", "answer"),
+test_a_different_right_answer_passes = right_answers(
     [
         ("05-left", [1e9, np.float64(round(NETWORK / TOTAL, 3))]),
         ("05-normal", by_torch),
@@ -479,11 +497,8 @@ def without_a_loop(send: Any, sleep: Any, tries: int) -> Any:
         ("05-tamper", lambda folder: frozenset(damaged(folder))),
         ("05-retry", asking()),
         ("05-retry", without_a_loop),
-    ],
+    ]
 )
-def test_a_different_right_answer_passes(id: str, answer: Any) -> None:
-    verdict = check(id, answer)
-    assert verdict.passed, verdict
 
 
 def test_it_counts_no_folder_as_a_file() -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 import io
 import math
+import random
 import zlib
 from collections.abc import Callable
 from statistics import mean, median, quantiles
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-import pytest
 import torch
+from exercises.solved import mistakes, right_answers
 from torch import Tensor, nn
 
 from workbench.exercises.checking import check
-from workbench.exercises.inference import _recorded_latencies
+from workbench.exercises.inference.recorded import recorded_latencies
 
-LATENCY = _recorded_latencies(threads=1)
+LATENCY = recorded_latencies(threads=1)
 ONE, WHOLE = LATENCY[1], LATENCY[64]
 SPEED, TIMES = 64 / WHOLE, 64 * ONE / WHOLE
 
@@ -331,15 +332,41 @@ def kept_elsewhere(*, first: bool, padding: int) -> Any:
     return pack, lambda packed: kept[0 if first else -1]
 
 
-def indexed() -> Any:
+def indexed(padding: bytes = b"", *, found_by_function: bool = True) -> Any:
     pack, _ = kept_elsewhere(first=True, padding=1)
     kept: dict[bytes, State] = {}
 
     def remembering(state: State) -> bytes:
-        kept[name := pack(state)] = state
+        kept[name := padding + pack(state)] = dict(state)
         return name
 
-    return remembering, kept.__getitem__
+    return remembering, (lambda packed: kept[packed]) if found_by_function else kept.__getitem__
+
+
+class Shelf:
+    """Where a function can put things aside that even a copy of it finds again."""
+
+    kept: ClassVar[dict[bytes, State]] = {}
+
+
+def shelved(padding: bytes) -> Any:
+    def pack(state: State) -> bytes:
+        Shelf.kept[name := padding + len(Shelf.kept).to_bytes(2, "big")] = dict(state)
+        return name
+
+    return pack, lambda packed: Shelf.kept[packed]
+
+
+def shapes_put_aside() -> Any:
+    """All of the values travel, and how they are cut stays here."""
+    sound, unpack = rounding(31)
+    names: list[str] = []
+
+    def pack(state: State) -> bytes:
+        names[:] = list(state)
+        return sound({str(place): value for place, value in enumerate(state.values())})
+
+    return pack, lambda packed: dict(zip(names, unpack(packed).values(), strict=True))
 
 
 def bits_in_a_row() -> Any:
@@ -407,6 +434,12 @@ SHRINK_WRONG: list[tuple[Any, str]] = [
     (kept_elsewhere(first=True, padding=9000), "does not travel"),
     (kept_elsewhere(first=False, padding=9000), "does not travel"),
     (indexed(), "does not travel"),
+    (indexed(bytes(9000)), "does not travel"),
+    (indexed(random.Random(1).randbytes(9000)), "does not travel"),
+    (indexed(random.Random(1).randbytes(9000), found_by_function=False), "does not travel"),
+    (shelved(bytes(9000)), "most of them are padding"),
+    (shapes_put_aside(), "does not travel"),
+    ((lambda state: bytes(9000), lambda packed: Shelf.kept), "other names"),
     ((lambda state: state, lambda packed: packed), "pack gives a dict"),
     ((spoiling_pack, loaded), "changes the tensors"),
     ((rounding(31)[0], 3), "cannot be called"),
@@ -423,14 +456,14 @@ WRONG: list[tuple[str, Any, str]] = [
     ("04-throughput", (64, SPEED / 1000, TIMES), "in seconds, not milliseconds"),
     ("04-throughput", (64, 1000 * SPEED, TIMES), "in seconds, not milliseconds"),
     ("04-throughput", (64, 1 / WHOLE / 1000, TIMES), "batches, not pictures"),
-    ("04-throughput", (64, 0.9 * SPEED, TIMES), "not what was recorded"),
+    ("04-throughput", (64, 0.9 * SPEED, TIMES), "that was not recorded"),
     ("04-throughput", (64, SPEED, 64), "It would be 64 if"),
     ("04-throughput", (64, SPEED, WHOLE / ONE), "as *long*"),
     ("04-throughput", (64, SPEED, ONE / WHOLE), "one over latency with one over latency"),
     ("04-throughput", (64, SPEED, 1 / TIMES), "the other way round"),
     ("04-throughput", (64, SPEED, SPEED - 1 / ONE), "the difference"),
     ("04-throughput", (64, SPEED, TIMES - 1), "how much is added"),
-    ("04-throughput", (64, SPEED, 3 * TIMES), "divide it by"),
+    ("04-throughput", (64, SPEED, 3 * TIMES), "divide the speed by"),
     ("04-throughput", (0, SPEED, TIMES), "a number above 0"),
     ("04-throughput", (64, f"{SPEED} pictures/s", TIMES), "is no number"),
     ("04-throughput", SPEED, "Give 3 things"),
@@ -459,17 +492,10 @@ RIGHT: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer", "said"), WRONG)
-def test_each_mistake_gets_the_hint_that_fits_it(id: str, answer: Any, said: str) -> None:
-    verdict = check(id, answer)
-    assert verdict.state == "not yet"
-    assert said in verdict.words
+test_each_mistake_gets_the_hint_that_fits_it = mistakes(WRONG)
 
 
-@pytest.mark.parametrize(("id", "answer"), RIGHT)
-def test_a_different_right_answer_passes(id: str, answer: Any) -> None:
-    verdict = check(id, answer)
-    assert verdict.passed, verdict
+test_a_different_right_answer_passes = right_answers(RIGHT)
 
 
 def test_a_check_leaves_the_state_of_torch_as_it_was() -> None:

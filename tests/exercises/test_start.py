@@ -6,9 +6,7 @@ from statistics import mean, median
 from typing import Any
 
 import numpy as np
-import pytest
-
-from workbench.exercises.checking import check
+from exercises.solved import mistakes, right_answers
 
 WRONG: list[tuple[str, Any, str]] = [
     ("00-overtake", 1, "At batch 1 the NVIDIA H100 SXM is not even ahead"),
@@ -28,16 +26,9 @@ WRONG: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("id", "answer", "said"), WRONG)
-def test_each_mistake_gets_the_hint_that_fits_it(id: str, answer: Any, said: str) -> None:
-    verdict = check(id, answer)
-    assert verdict.state == "not yet"
-    assert said in verdict.words
+test_each_mistake_gets_the_hint_that_fits_it = mistakes(WRONG)
 
 
-@pytest.mark.parametrize(
-    ("id", "answer"),
-    [("00-overtake", np.int64(16)), ("00-typical", lambda seconds: float(np.median(np.array(seconds)[1:])))],
+test_a_different_right_answer_passes = right_answers(
+    [("00-overtake", np.int64(16)), ("00-typical", lambda seconds: float(np.median(np.array(seconds)[1:])))]
 )
-def test_a_different_right_answer_passes(id: str, answer: Any) -> None:
-    assert check(id, answer).passed

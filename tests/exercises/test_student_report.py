@@ -11,6 +11,9 @@ import pytest
 import workbench as wb
 from workbench.errors import WorkbenchError
 from workbench.learner import LearnerRecord, machine
+from workbench.recordings import REFERENCE
+
+SIZES = {path.relative_to(REFERENCE).as_posix(): path.stat().st_size for path in REFERENCE.rglob("*") if path.is_file()}
 
 
 def test_it_tells_what_was_predicted_measured_and_answered(tmp_path: Path) -> None:
@@ -36,6 +39,27 @@ def test_it_tells_what_was_predicted_measured_and_answered(tmp_path: Path) -> No
         assert "1 of 2" in said
     assert "How many \\| &lt;b>ms&lt;/b>?" in text
     assert "student-report.html to read" in repr(report)
+
+
+def test_it_tells_what_was_guessed_first_and_how_often_it_was_tried(tmp_path: Path) -> None:
+    right = SIZES["model.onnx"] / sum(SIZES.values())
+    for answer in ((0.9, 7.0), (0.8, 8.0), (0.7, None), (0.5, right), (0.4, right), (0.4, 9.0)):
+        wb.check("05-left", answer)
+    wb.check("00-typical", 3)
+    rows = [line.split(" | ") for line in wb.student_report(tmp_path).markdown.read_text().splitlines()]
+    told = {row[0].partition(":")[0]: (row[1], row[2], row[5]) for row in rows if len(row) == 8}
+    assert told["| 05-left"] == ("passed", "0.9", "3")  # the unfinished one is no try, nor what came after
+    assert told["| 00-typical"] == ("not yet", "", "1")
+    assert "guessed first" in (tmp_path / "student-report.html").read_text()
+
+
+def test_where_an_older_workbench_has_not_counted_it_says_so_and_invents_nothing(tmp_path: Path) -> None:
+    old = {"kind": "answered", "id": "00-overtake", "when": "2026-01-01T10:00:00+00:00", "state": "not yet"}
+    content = {"format": "workbench learner record", "version": 1, "entries": [old | {"answer": "4", "points": 0}]}
+    Path(os.environ["WORKBENCH_LEARNER"]).write_text(json.dumps(content))
+    assert wb.check("00-overtake", 16).passed
+    assert "| not counted |" in wb.student_report(tmp_path).markdown.read_text()
+    assert [entry.get("tries") for entry in LearnerRecord().of("answered", "00-overtake")] == [None, None]
 
 
 def test_an_empty_record_and_an_odd_one_make_a_report(tmp_path: Path) -> None:

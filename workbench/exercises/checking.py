@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from workbench.exercises.answers import number_of
 from workbench.exercises.catalogue import LESSONS, exercises, find_exercise
-from workbench.exercises.exercise import HINTS, NotYet, Unanswered
+from workbench.exercises.exercise import HINTS, Exercise, NotYet, Unanswered
 from workbench.learner import LearnerRecord
 from workbench.sealed import shortened
 
@@ -92,6 +93,7 @@ def check(id: str, answer: Any = None, *, record: LearnerRecord | None = None) -
         words = exercise.learned
     if state != "not answered yet":
         facts = {"state": state, "answer": shortened(_told(answer), 200), "words": words, "points": points}
+        facts |= _guess(exercise, answer) | _tries(record, id)
         record.note("answered", id, once=("state",), **facts)
     if record.said:
         words = f"{words} {record.said}".strip()
@@ -135,6 +137,26 @@ def _judged(judge: Any, answer: object) -> tuple[State, str]:
         reason = shortened(" ".join(str(error).split()), 120)
         return "not yet", f"This answer cannot be read ({type(error).__name__}: {reason}). Look again at what is asked."
     return "passed", ""
+
+
+def _guess(exercise: Exercise, answer: object) -> dict[str, Any]:
+    """The number that was guessed before anything was measured, where the answer begins with one."""
+    if exercise.kind != "predict" or not isinstance(answer, tuple | list):
+        return {}
+    try:
+        return {"guess": number_of(answer[0])}
+    except Exception:  # whatever an answer is: that it holds no number is told by the check
+        return {}
+
+
+def _tries(record: LearnerRecord, id: str) -> dict[str, Any]:
+    """How often it was answered until it passed; nothing where an older workbench has not counted."""
+    before = record.of("answered", id)
+    counted = [entry["tries"] for entry in before if isinstance(entry.get("tries"), int)]
+    if len(counted) < len(before):
+        return {}
+    over = any(entry.get("state") == "passed" for entry in before)
+    return {"tries": max(counted, default=0) + (not over)}
 
 
 def _points(count: int) -> str:

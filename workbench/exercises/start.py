@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from statistics import mean, median
 
-from workbench.exercises.exercise import Exercise, NotYet, called, function_of, is_close, number_of
+from workbench.exercises.answers import called, function_of, is_close, known_mistake, nearly, number_of
+from workbench.exercises.exercise import Exercise, NotYet
 
 _SIZES = (1, 4, 16, 64, 256)
 _GPU, _BOARD = "NVIDIA H100 SXM", "UP Squared Pro 7000"
@@ -36,11 +37,8 @@ def _check_typical(answer: object) -> None:
     for count in (8, 7, 40, 3, 2):
         seconds = [draw.uniform(0.01, 0.02) for _ in range(count)]
         seconds[0] = draw.uniform(0.5, 0.9)  # a first call, as they are
-        given = list(seconds)
-        found = number_of(called(function, given, told=f"{count} times"), "what it gives back")
-        if given != seconds:
-            raise NotYet("Your function changes the list that it is given: work on a copy, such as sorted(seconds).")
-        _compare(found, seconds)
+        found = called(function, seconds, told=f"{count} times", kept="the list")
+        _compare(number_of(found, "what it gives back"), seconds)
 
 
 def _compare(found: float, seconds: list[float]) -> None:
@@ -60,10 +58,8 @@ def _compare(found: float, seconds: list[float]) -> None:
         "That is the quickest call: nearly all take longer.": min(rest),
         "That is the first call alone, the one that is not typical.": seconds[0],
     }
-    for words, value in wrong.items():
-        if is_close(found, value, 1e-5):
-            raise NotYet(told + words)
-    raise NotYet(told + "Half of the later calls should take less than your figure, and half of them more.")
+    words = known_mistake(found, wrong, nearly(1e-5))
+    raise NotYet(told + (words or "Half of the later calls should take less than your figure, and half of them more."))
 
 
 EXERCISES = (
@@ -72,7 +68,6 @@ EXERCISES = (
         title="Where does the GPU leave the board behind?",
         kind="read",
         level="warm-up",
-        points=1,
         hints=(
             "Look at pictures a second, not at milliseconds: choose throughput as the metric.",
             "What `known_devices` gives back has `rows(size, 'throughput')`: one a device, with `name` and `value`.",
@@ -87,7 +82,6 @@ EXERCISES = (
         title="A stopwatch that does not fool you",
         kind="function",
         level="core",
-        points=2,
         hints=(
             "What did the trap show about the very first call?",
             "`seconds[1:]` are the later calls. Which figure do half of them stay below?",

@@ -61,10 +61,14 @@ def _parts(record: LearnerRecord) -> Iterator[tuple[str, tuple[str, ...], Rows]]
         return [entry for entry in entries if entry["kind"] == kind]
 
     hints = Counter(entry["id"] for entry in those("hinted"))
+    answered = those("answered")
     yield (
         "Answered",
-        ("exercise", "state", "answer", "points", "hints seen", "when"),
-        [_answered(each, hints[each["id"]]) for each in _best(those("answered"))],
+        ("exercise", "state", "guessed first", "answer", "points", "tries", "hints seen", "when"),
+        [
+            _answered(each, [other for other in answered if other["id"] == each["id"]], hints[each["id"]])
+            for each in _best(answered)
+        ],
     )
     yield (
         "Predicted, and measured",
@@ -95,11 +99,28 @@ def _best(answered: list[Entry]) -> list[Entry]:
     return [found[id] for id in sorted(found)]
 
 
-def _answered(entry: Entry, hints: int) -> tuple[str, ...]:
+def _answered(entry: Entry, all_of_it: list[Entry], hints: int) -> tuple[str, ...]:
     exercise = exercises().get(entry["id"])
     title = f"{entry['id']}: {exercise.title}" if exercise else entry["id"]
     points = f"{entry.get('points', 0)} of {exercise.points}" if exercise else str(entry.get("points", 0))
-    return title, _said(entry, "state"), _said(entry, "answer"), points, str(hints), _when(entry)
+    tries = max((each["tries"] for each in all_of_it if isinstance(each.get("tries"), int)), default="not counted")
+    return (
+        title,
+        _said(entry, "state"),
+        _first_guess(all_of_it),
+        _said(entry, "answer"),
+        points,
+        str(tries),
+        str(hints),
+        _when(entry),
+    )
+
+
+def _first_guess(answered: list[Entry]) -> str:
+    """What was guessed before the check had said anything; an entry keeps what it said first."""
+    said = [first if isinstance(first := entry.get("first"), dict) else entry for entry in answered]
+    guesses = [entry for entry in said if "guess" in entry]
+    return _number(min(guesses, key=lambda entry: str(entry.get("when"))), "guess") if guesses else ""
 
 
 def _predicted(entry: Entry, measured: list[Entry]) -> tuple[str, ...]:

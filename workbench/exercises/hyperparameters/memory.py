@@ -1,0 +1,88 @@
+"""01-memory: which parts of training's memory grow with the batch."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from workbench.exercises.answers import is_close, known_mistake, number_of, parts_of, refuse_guess
+from workbench.exercises.exercise import Exercise, NotYet
+from workbench.hyperparameters import HyperParameters
+
+if TYPE_CHECKING:
+    from workbench.cost import Cost
+
+
+_SMALL, _LARGE = 64, 512
+
+
+_PLAIN = HyperParameters(model="mlp", optimizer="adamw")
+
+
+def _check_memory(answer: object) -> None:
+    guess, factor = parts_of(answer, "guess", "factor")
+    refuse_guess(guess, "how many times as much memory")
+    found = number_of(factor, "factor")
+    if not is_close(found, _factor(_PLAIN)):
+        raise NotYet(_memory_mistake(found, *_costs(_PLAIN)))
+
+
+def _memory_mistake(found: float, small: Cost, large: Cost) -> str:
+    grown = large.training_bytes - small.training_bytes
+    wrong = {
+        "You may have divided the activations alone, or the batch sizes: training holds three more things. "
+        "Do they grow with the batch?": large.activation_bytes / small.activation_bytes,
+        "That would be the memory of inference, which looks at one picture whatever the batch size: "
+        "take what training needs.": large.inference_bytes / small.inference_bytes,
+        "You have divided the smaller batch's memory by that of the larger one: by what factor does it grow?": (
+            small.training_bytes / large.training_bytes
+        ),
+        "That is training beside inference at one batch size: compare training with training.": (
+            small.training_bytes / small.inference_bytes
+        ),
+        "That is training beside inference, at the larger batch: compare training with training.": (
+            large.training_bytes / large.inference_bytes
+        ),
+        "That is the growth in bytes; as a factor it says how many times as much.": grown,
+        "That is by what share it grows; the factor has the memory of the smaller batch in it, too.": (
+            grown / small.training_bytes
+        ),
+        "That is the factor of the convnet, which is the default: ask for the network in the cell.": (
+            _factor(HyperParameters())
+        ),
+        "That is the factor with another optimizer, whose state is smaller: keep the one in the cell.": (
+            _factor(_PLAIN.replace(optimizer="sgd"))
+        ),
+    }
+    return known_mistake(found, wrong) or (
+        f"{found:.6g} is not the quotient of what training holds at batch {_LARGE} and at batch {_SMALL}. "
+        "Print the four parts of each, and see which of them differ."
+    )
+
+
+def _factor(choice: HyperParameters) -> float:
+    small, large = _costs(choice)
+    return large.training_bytes / small.training_bytes
+
+
+@cache
+def _costs(choice: HyperParameters) -> tuple[Cost, Cost]:
+    from workbench.cost import cost_of
+
+    return cost_of(choice.replace(batch_size=_SMALL)), cost_of(choice.replace(batch_size=_LARGE))
+
+
+EXERCISE = Exercise(
+    id="01-memory",
+    title="Eight times the batch, how many times the memory?",
+    kind="predict",
+    level="warm-up",
+    hints=(
+        "Four things are held while a network learns. Which of them depend on how many pictures a step looks at?",
+        "`wb.cost_of` takes hyper-parameters; `plain.replace(batch_size=…)` makes those of another batch size.",
+        "The cost has `training_bytes`, all four parts together: take it at both batch sizes, and divide the "
+        "larger by the smaller.",
+    ),
+    learned="Only the activations grow with the batch; what depends on the weights alone stays as it is.",
+    check=_check_memory,
+)

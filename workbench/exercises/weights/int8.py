@@ -1,0 +1,131 @@
+"""03-int8: a matrix as whole numbers of eight bits, with a scale a row."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from workbench.exercises.answers import called, function_of, parts_of, tensor_of
+from workbench.exercises.exercise import Exercise, NotYet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _check_int8(answer: object) -> None:
+    import torch
+
+    function = function_of(answer, "quantise")
+    for told, matrix in _matrices():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy warns of a division by zero, which is told below
+            found = called(function, matrix, told=f"a matrix of {matrix.shape[0]} rows{told}", kept="the matrix")
+        numbers, scales = parts_of(found, "int8 matrix", "scales")
+        _compare_int8(torch.as_tensor(numbers), tensor_of(scales, "scales"), matrix)
+
+
+def _matrices() -> list[tuple[str, Tensor]]:
+    """So ordered that one mistake is met after the other. No row's largest and smallest numbers are equally far out."""
+    import torch
+
+    seeded = torch.Generator().manual_seed(7)
+
+    def drawn(rows: int, columns: int) -> Tensor:
+        return torch.rand(rows, columns, generator=seeded) * 1.4 - 0.6
+
+    sizes = torch.tensor([[0.1], [1.0], [10.0], [100.0]])
+    positive = drawn(4, 7)
+    positive[:, 2] = 0.9
+    large = drawn(33, 70) * torch.rand(33, 1, generator=seeded)
+    zero = drawn(3, 5)
+    zero[1] = 0
+    return [
+        ("", positive * sizes),
+        (", each furthest out below zero", -positive * sizes),
+        (", one of them nothing but zeros", zero),
+        (", one of them of tiny numbers", drawn(2, 6) * torch.tensor([[1.0], [1e-4]])),
+        ("", large),
+    ]
+
+
+def _compare_int8(numbers: Tensor, scales: Tensor, matrix: Tensor) -> None:
+    import torch
+
+    _refuse_form(numbers, scales, matrix)
+    scales, exact = scales.reshape(-1, 1), matrix.double()
+    furthest = exact.abs().amax(1, keepdim=True)
+    empty = furthest == 0
+    if not bool((torch.isfinite(scales) & (scales > 0))[empty].all()):
+        raise NotYet("The row of zeros gets a scale that nothing can be divided by: every scale has to be above zero.")
+    if not bool((torch.isfinite(scales) & (scales > 0)).all()):
+        raise NotYet("A scale is the width of a step: every one has to be finite and above zero.")
+    off = (numbers.double() * scales - exact).abs()
+    if bool((off <= 1.01 * furthest / 254).all()):
+        return
+    words = _int8_words(numbers, scales, exact, furthest)
+    row, column = divmod(int((off - furthest / 254).argmax()), matrix.shape[1])
+    before, after = float(exact[row, column]), float(numbers[row, column] * scales[row])
+    raise NotYet(f"{before:.3g} in row {row} comes back as {after:.3g}, more than half a step off. {words}")
+
+
+def _refuse_form(numbers: Tensor, scales: Tensor, matrix: Tensor) -> None:
+    import torch
+
+    rows, columns = matrix.shape
+    if numbers.dtype != torch.int8:
+        raise NotYet(f"The numbers come back as {numbers.dtype}: one byte each, so int8, is asked for.")
+    if numbers.shape != matrix.shape:
+        raise NotYet(f"A matrix of the shape {(rows, columns)} comes back as {tuple(numbers.shape)}.")
+    if scales.numel() == 1:
+        raise NotYet("There is one scale for all: a row of small numbers then has hardly a step left to differ by.")
+    if scales.numel() == columns:
+        raise NotYet("You give a scale for each column: over which axis did you look for the number furthest out?")
+    if scales.numel() != rows:
+        raise NotYet(f"{scales.numel()} scales for {rows} rows: one each.")
+
+
+def _int8_words(numbers: Tensor, scales: Tensor, exact: Tensor, furthest: Tensor) -> str:
+    """What fits the mistake, told by the scales first, and then by the numbers."""
+    import torch
+
+    def scales_are(expected: Tensor) -> bool:
+        return bool(torch.isclose(scales, expected, rtol=0.002, atol=0.0)[furthest > 0].all())
+
+    if bool((scales == scales[0]).all()):
+        return "All rows have the same scale: a row of small numbers then has hardly a step left to differ by."
+    if scales_are(furthest / 127):
+        # The quotient of the number furthest out is 127, or just below it: float32 and float64 may differ.
+        inner = exact.abs() < furthest
+        cuts = (cut(exact / scales) for cut in (torch.trunc, torch.floor))
+        if any(bool((numbers == cut)[inner].all()) for cut in cuts):
+            return "You cut the fraction off, as a conversion to int8 does: the nearest step may be the next one."
+        return "Your scales are right: which step is nearest to each weight?"
+    highest, lowest = exact.amax(1, keepdim=True), exact.amin(1, keepdim=True)
+    if scales_are(highest / 127):
+        return "Your scale comes from the largest number; the one furthest from zero may lie below it."
+    if scales_are(furthest / 128):
+        return "Your largest step is 128, and int8 goes from -128 to 127 only."
+    if scales_are(127 / furthest):
+        return "Your scales are upside down: a number times its row's scale has to give the weight back."
+    if scales_are(furthest / 255) or scales_are((highest - lowest) / 255):
+        return "Your steps are so many that they do not fit on either side of zero: int8 goes from -128 to 127."
+    if bool((scales > 1.02 * furthest / 127)[furthest > 0].any()):
+        return "A row's steps are wider than they need be: its number furthest from zero should use the last of them."
+    return "Which step is nearest to each weight, and does the row's scale take it back?"
+
+
+EXERCISE = Exercise(
+    id="03-int8",
+    title="A quarter of the bytes",
+    kind="function",
+    level="stretch",
+    hints=(
+        "The lesson's `to_int8` has the idea, but gives floats back, and divides by zero where a row is all zeros.",
+        "A row's scale is the width of a step: the number furthest from zero, on either side, uses step 127. "
+        "Divide, go to the nearest whole number, and only then change the dtype.",
+        "Take `abs()`, then the largest of each row with its axis kept, over 127; put 1 where that is 0. Divide "
+        "the matrix by it, `round()`, turn it to `torch.int8`, and give that and the scales back.",
+    ),
+    learned="A scale a row and the nearest step: no weight moves by more than half a step of its own row.",
+    check=_check_int8,
+)

@@ -1,7 +1,5 @@
 """Commands of the production application: serve, swap."""
 
-from __future__ import annotations
-
 import os
 import sys
 from importlib.util import find_spec
@@ -15,7 +13,7 @@ from workbench.cli.console import say
 from workbench.errors import WorkbenchError
 from workbench.serving.options import Options
 
-_NEEDED = ("fastapi", "uvicorn", "httptools", "orjson", "python_multipart", "prometheus_client")
+_NEEDED = ("starlette", "uvicorn", "httptools", "orjson", "python_multipart", "prometheus_client")
 _USUAL = Options()
 
 Bundle = Annotated[Path | None, typer.Argument(help="A bundle; by default that of the newest run under runs/.")]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -36,24 +36,35 @@ HEADERS = {
 ROUTES = frozenset({"classify", "infer", "live", "ready", "metrics", "card", "page", "docs", "openapi.json"})
 
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Operation(NamedTuple):
+    """A route and what /openapi.json says of it."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    about: descriptions.About
+
+
 def build_app(service: Service) -> ASGIApp:
     """The application of one worker."""
-    app = FastAPI(
-        title="Workbench",
-        description=descriptions.ABOUT,
-        version=version("workbench"),
-        docs_url=None,
-        redoc_url=None,
-        separate_input_output_schemas=False,
-    )
-    _handle_problems(app)
-    _add_protocol(app, service)
-    _add_classify(app, service)
-    _add_people(app, service)
+    # The first that fits is taken: those that are in a hurry come first.
+    operations = [*_pictures(service), *_protocol(service), *_people(service)]
+    routes = [Route(each.path, each.endpoint, methods=[each.method]) for each in operations]
+    app = Starlette(routes=routes + _pages(operations), exception_handlers=_problems())
     return Metered(app, service.metrics, ROUTES)
 
 
-def _add_protocol(app: FastAPI, service: Service) -> None:
+def _pictures(service: Service) -> Iterator[Operation]:
+    async def classify_pictures(request: Request) -> Response:
+        return Response(await classify(service, request), media_type="application/json")
+
+    yield Operation("POST", "/classify", classify_pictures, descriptions.CLASSIFY)
+
+
+def _protocol(service: Service) -> Iterator[Operation]:
     def named(name: str, version: str | None = None) -> Network:
         network = service.network
         if name != network.name:
@@ -61,30 +72,6 @@ def _add_protocol(app: FastAPI, service: Service) -> None:
         if version not in (None, network.version):
             raise Problem(HTTPStatus.NOT_FOUND, f"{network.name} is here in the version {network.version} only.")
         return network
-
-    get = descriptions.getter(app, "Open Inference Protocol")
-
-    @get("/v2/health/live", "Whether the process answers.", descriptions.LIVE)
-    async def live() -> Response:
-        return _json({"live": True})
-
-    @get("/v2/health/ready", "Whether it can infer. It does not listen before it can.", descriptions.READY)
-    async def ready() -> Response:
-        return _json({"ready": True})
-
-    @get("/v2", "Who serves.", descriptions.SERVER)
-    async def server() -> Response:
-        return _json({"name": "workbench", "version": app.version, "extensions": ["binary_tensor_data"]})
-
-    @get("/v2/models/{name}", "What goes into the network and what comes out.", descriptions.MODEL, 404)
-    @get("/v2/models/{name}/versions/{version}", "The same of one version.", descriptions.MODEL, 404)
-    async def model(name: str, version: str | None = None) -> Response:
-        return _json(tensors.metadata(named(name, version)))
-
-    @get("/v2/models/{name}/ready", "Whether the network can infer.", descriptions.MODEL_READY, 404)
-    @get("/v2/models/{name}/versions/{version}/ready", "The same of one version.", descriptions.MODEL_READY, 404)
-    async def model_ready(name: str, version: str | None = None) -> Response:
-        return _json({"name": named(name, version).name, "ready": True})
 
     async def infer(request: Request) -> Response:
         network = named(**request.path_params)
@@ -103,61 +90,74 @@ def _add_protocol(app: FastAPI, service: Service) -> None:
         answer, headers = tensors.write_answer(network, asked, probabilities)
         return Response(answer, headers=headers)
 
-    for path in ("/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"):
-        _add_quick(app, path, infer, **descriptions.infer(service.network, path))
+    async def live(_: Request) -> Response:
+        return _json({"live": True})
+
+    async def ready(_: Request) -> Response:
+        return _json({"ready": True})
+
+    async def server(_: Request) -> Response:
+        return _json({"name": "workbench", "version": version("workbench"), "extensions": ["binary_tensor_data"]})
+
+    async def model(request: Request) -> Response:
+        return _json(tensors.metadata(named(**request.path_params)))
+
+    async def model_ready(request: Request) -> Response:
+        return _json({"name": named(**request.path_params).name, "ready": True})
+
+    def get(path: str, endpoint: Endpoint, summary: str, schema: dict[str, Any], *wrong: int) -> Operation:
+        about = descriptions.telling("Open Inference Protocol", summary, schema, *wrong)
+        return Operation("GET", path, endpoint, about)
+
+    for model_path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        yield Operation("POST", f"{model_path}/infer", infer, descriptions.infer(service.network))
+        yield get(f"{model_path}/ready", model_ready, "Whether it can infer.", descriptions.MODEL_READY, 404)
+        yield get(model_path, model, "What goes in and what comes out.", descriptions.MODEL, 404)
+    yield get("/v2/health/live", live, "Whether the process answers.", descriptions.LIVE)
+    yield get("/v2/health/ready", ready, "Whether it can infer. It does not listen before it can.", descriptions.READY)
+    yield get("/v2", server, "Who serves.", descriptions.SERVER)
 
 
-def _add_classify(app: FastAPI, service: Service) -> None:
-    async def classify_pictures(request: Request) -> Response:
-        return Response(await classify(service, request), media_type="application/json")
-
-    _add_quick(app, "/classify", classify_pictures, **descriptions.CLASSIFY)
-
-
-def _add_quick(app: FastAPI, path: str, endpoint: Callable[[Request], Awaitable[Response]], **about: Any) -> None:
-    """A route that is described as any other, and answered without FastAPI's handler: to solve the dependencies that
-    there are none of, and to check what is no model, takes as long as the inference."""
-    app.router.routes.insert(0, Route(path, endpoint, methods=["POST"], include_in_schema=False))
-
-    async def described() -> None: ...
-
-    app.post(path, **about)(described)
-
-
-def _add_people(app: FastAPI, service: Service) -> None:
-    files = {
-        "": ("text/html", (PAGE / "index.html").read_bytes()),
-        "page.css": ("text/css", (PAGE / "page.css").read_bytes()),
-        "page.js": ("text/javascript", b"\n".join((PAGE / name).read_bytes() for name in SCRIPTS)),
-    }
-    for path, (kind, content) in files.items():
-        app.add_route(f"/{path}", _constant(content, kind), include_in_schema=False)
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return Response(docs_page(app.openapi()), headers=HEADERS, media_type="text/html")
-
-    get = descriptions.getter(app, "For people")
-
-    @get("/card", "What the bundle says of its network.", descriptions.CARD)
-    async def tell() -> Response:
+def _people(service: Service) -> Iterator[Operation]:
+    async def tell(_: Request) -> Response:
         return _json(card(service.network, service.options))
 
-    @app.get("/examples/{place}.png", **descriptions.EXAMPLE)
-    async def picture(place: str) -> Response:
+    async def picture(request: Request) -> Response:
+        place = request.path_params["place"]
         content = example(service.network, int(place)) if place.isdecimal() and len(place) < 6 else None
         if content is None:
             count = len(service.network.bundle.self_test_pictures)
             raise Problem(HTTPStatus.NOT_FOUND, f"The bundle brings {count} pictures: 0 to {count - 1}.")
         return Response(content, media_type="image/png")
 
-    @app.get("/metrics", **descriptions.METRICS)
-    async def metrics() -> Response:
+    async def metrics(_: Request) -> Response:
         content, kind = await service.aside(service.metrics.exposition)
         return Response(content, headers={"Content-Type": kind})
 
+    about = descriptions.telling("For people", "What the bundle says of its network.", descriptions.CARD)
+    yield Operation("GET", "/card", tell, about)
+    yield Operation("GET", "/examples/{place}.png", picture, descriptions.EXAMPLE)
+    yield Operation("GET", "/metrics", metrics, descriptions.METRICS)
 
-def _handle_problems(app: FastAPI) -> None:
+
+def _pages(operations: list[Operation]) -> list[Route]:
+    """What /openapi.json does not describe: itself, and what a browser shows."""
+    described = descriptions.document(
+        version("workbench"), ((each.method, each.path, each.about) for each in operations)
+    )
+    files = {
+        "/": ("text/html", (PAGE / "index.html").read_bytes()),
+        "/page.css": ("text/css", (PAGE / "page.css").read_bytes()),
+        "/page.js": ("text/javascript", b"\n".join((PAGE / name).read_bytes() for name in SCRIPTS)),
+        "/docs": ("text/html", docs_page(described).encode()),
+        "/openapi.json": ("application/json", orjson.dumps(described)),
+    }
+    return [Route(path, _constant(content, kind)) for path, (kind, content) in files.items()]
+
+
+def _problems() -> dict[Any, Callable[[Request, Exception], Awaitable[Response]]]:
+    """How each kind of failure is answered."""
+
     async def problem(_: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
         return error.response()
@@ -174,21 +174,11 @@ def _handle_problems(app: FastAPI) -> None:
         detail = said.get(HTTPStatus(error.status_code), str(error.detail))
         return Problem(error.status_code, detail, _plain(error.headers)).response()
 
-    async def invalid(_: Request, error: Exception) -> Response:
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The address is not as /docs has it.").response()
-
     async def failed(_: Request, error: Exception) -> Response:
         detail = "The application failed on this request; its log says where. This is a mistake in the application."
         return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
 
-    for kind, handler in (
-        (Problem, problem),
-        (Gone, gone),
-        (HTTPException, http),
-        (RequestValidationError, invalid),
-        (Exception, failed),
-    ):
-        app.add_exception_handler(kind, handler)
+    return {Problem: problem, Gone: gone, HTTPException: http, Exception: failed}
 
 
 def _constant(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:

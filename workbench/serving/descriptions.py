@@ -1,11 +1,10 @@
-"""What /openapi.json says of each route: what it takes, and every answer it may give."""
+"""What /openapi.json says of each route (OpenAPI 3.1): what it takes, and every answer it may give."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterable
 from typing import Any
-
-from fastapi import FastAPI
 
 from workbench.serving import problems, tensors
 from workbench.serving.network import Network
@@ -24,7 +23,21 @@ _WHY = {
     503: "Too much at once: ask again after Retry-After.",
 }
 
-Route = Callable[..., Any]
+About = dict[str, Any]  # an Operation Object of OpenAPI
+
+
+def document(version: str, operations: Iterable[tuple[str, str, About]]) -> dict[str, Any]:
+    """/openapi.json, from the method, the path and the description of each route."""
+    paths: dict[str, dict[str, About]] = {}
+    for method, path, about in operations:
+        words = re.sub(r"[/.]", "_", re.sub(r"[{}]", "", path).strip("/"))
+        told = {"operationId": f"{method.lower()}_{words}"} | about
+        named = [
+            {"name": name, "in": "path", "required": True, "schema": _TEXT} for name in re.findall(r"{(\w+)}", path)
+        ]
+        paths.setdefault(path, {})[method.lower()] = told | ({"parameters": named} if named else {})
+    info = {"title": "Workbench", "description": ABOUT, "version": version}
+    return {"openapi": "3.1.0", "info": info, "paths": paths}
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -77,28 +90,23 @@ _ANSWER = _object(
 )
 
 
-def answers(schema: dict[str, Any], *wrong: int, kind: str = "application/json") -> dict[int | str, dict[str, Any]]:
+def answers(schema: dict[str, Any], *wrong: int, kind: str = "application/json") -> dict[str, dict[str, Any]]:
     """The `responses` of a route: 200 with `schema`, and problem details for each status in `wrong`."""
-    told: dict[int | str, dict[str, Any]] = {200: {"description": "The answer.", "content": {kind: {"schema": schema}}}}
+    told: dict[str, dict[str, Any]] = {"200": {"description": "The answer.", "content": {kind: {"schema": schema}}}}
     for status in wrong:
-        told[status] = {
+        told[str(status)] = {
             "description": _WHY[status],
             "content": {problems.MEDIA_TYPE: {"schema": problems.SCHEMA}},
         }
     return told
 
 
-def getter(app: FastAPI, tag: str) -> Callable[..., Callable[[Route], Route]]:
-    """`get(path, summary, schema, *statuses)`: a decorator for routes that answer JSON."""
-
-    def get(path: str, summary: str, schema: dict[str, Any], *wrong: int) -> Callable[[Route], Route]:
-        told: dict[str, Any] = {"responses": answers(schema, *wrong), "response_model": None}
-        return app.get(path, summary=summary, tags=[tag], operation_id=_identity("get", path), **told)
-
-    return get
+def telling(tag: str, summary: str, schema: dict[str, Any], *wrong: int) -> About:
+    """Of a route that answers with JSON of this schema."""
+    return {"tags": [tag], "summary": summary, "responses": answers(schema, *wrong)}
 
 
-def infer(network: Network, path: str) -> dict[str, Any]:
+def infer(network: Network) -> About:
     """Of the route that infers."""
     shape = {
         "type": "array",
@@ -119,7 +127,7 @@ def infer(network: Network, path: str) -> dict[str, Any]:
     }
     told = _object(model_name=_TEXT, model_version=_TEXT, outputs={"type": "array", "items": _TENSOR, "minItems": 1})
     right = answers(told, 400, 404, 408, 413, 415, 503)
-    right[200]["content"]["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
+    right["200"]["content"]["application/octet-stream"] = {"schema": {"type": "string", "format": "binary"}}
     return {
         "summary": "Probabilities of pictures, as tensors.",
         "description": (
@@ -129,28 +137,14 @@ def infer(network: Network, path: str) -> dict[str, Any]:
             f"{tensors.JSON_LENGTH} says where they begin."
         ),
         "tags": ["Open Inference Protocol"],
-        "operation_id": _identity("post", path),
-        "response_model": None,
         "responses": right,
-        "openapi_extra": {
-            "parameters": [
-                {"name": name, "in": "path", "required": True, "schema": _TEXT}
-                for name in ("name", "version")
-                if f"{{{name}}}" in path
-            ],
-            "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
-        },
+        "requestBody": {"required": True, "content": {"application/json": {"schema": asked}}},
     }
-
-
-def _identity(method: str, path: str) -> str:
-    words = path.replace("{", "").replace("}", "").strip("/").replace("/", "_").replace(".", "_")
-    return f"{method}_{words}"
 
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"schema": {"type": "object", "properties": {"picture": {"type": "array", "items": _BYTES["schema"]}}}}
-CLASSIFY: dict[str, Any] = {
+CLASSIFY: About = {
     "summary": "Name what is in pictures.",
     "description": (
         "One picture as the body, or several as the files of a form. PNG, JPEG, WebP, GIF and BMP are read; the kind "
@@ -159,28 +153,20 @@ CLASSIFY: dict[str, Any] = {
         "curl -F picture=@cat.jpg -F picture=@dog.png http://127.0.0.1:8000/classify"
     ),
     "tags": ["Pictures"],
-    "operation_id": "post_classify",
-    "response_model": None,
     "responses": answers(_ANSWER, 400, 408, 413, 415, 422, 503),
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": dict.fromkeys(("image/png", "image/jpeg", "image/webp", "application/octet-stream"), _BYTES)
-            | {"multipart/form-data": _FORM},
-        }
+    "requestBody": {
+        "required": True,
+        "content": dict.fromkeys(("image/png", "image/jpeg", "image/webp", "application/octet-stream"), _BYTES)
+        | {"multipart/form-data": _FORM},
     },
 }
-EXAMPLE: dict[str, Any] = {
+EXAMPLE: About = {
     "summary": "A picture that travels with the bundle.",
     "tags": ["For people"],
-    "operation_id": "get_examples",
-    "response_model": None,
     "responses": answers(_BYTES["schema"], 404, kind="image/png"),
 }
-METRICS: dict[str, Any] = {
+METRICS: About = {
     "summary": "Requests, times, answers by label, over all workers.",
     "tags": ["For operators"],
-    "operation_id": "get_metrics",
-    "response_model": None,
     "responses": answers(_TEXT, kind="text/plain"),
 }

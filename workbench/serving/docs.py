@@ -1,4 +1,4 @@
-"""The OpenAPI description as a page: FastAPI's own would fetch its script from elsewhere."""
+"""The OpenAPI description as a page: the usual ones fetch their scripts from elsewhere."""
 
 from __future__ import annotations
 

@@ -105,6 +105,17 @@ def test_a_network_once_counted_follows_at_once(explorer: HyperparameterExplorer
     assert explorer.values["learning_rate"] == explorer.figures["of"]["learning_rate"] == 0.3
 
 
+def test_what_is_likely_next_is_counted_ahead(explorer: HyperparameterExplorer) -> None:
+    until(lambda: explorer.figures)
+    explorer.values = explorer.values | {"batch_size": 32}
+    assert explorer.job is None
+    until(lambda: explorer._counter is not None and explorer._counter.ended)
+    for changes in ({"width": 8.0}, {"model": "resnet"}, {"precision": "bf16"}):
+        explorer.values = asdict(QUICK) | changes
+        assert explorer.figures["of"] == asdict(QUICK) | changes
+        assert explorer.counting == ""
+
+
 def test_what_cannot_be_is_told_and_not_chosen(explorer: HyperparameterExplorer) -> None:
     explorer.values = explorer.values | {"batch_size": 0}
     assert explorer.problem.startswith("batch_size = 0: must be a whole number from 1")
@@ -118,6 +129,14 @@ def test_what_cannot_be_is_told_and_not_chosen(explorer: HyperparameterExplorer)
     with pytest.raises(WorkbenchError, match="fixed width"):
         _ = explorer.cost
     assert "fixed width" in repr(explorer)
+
+
+def test_values_that_name_a_few_fields_are_filled_with_the_usual_ones(explorer: HyperparameterExplorer) -> None:
+    for values in ({"width": 0.5}, {}):
+        explorer.values = values
+        assert explorer.hyperparameters == HyperParameters(**values)
+        assert explorer.values == asdict(explorer.hyperparameters)
+        assert "width" in repr(explorer)
 
 
 def test_a_short_run_is_listed_and_its_records_are_there(explorer: HyperparameterExplorer) -> None:
@@ -136,15 +155,10 @@ def test_a_short_run_is_listed_and_its_records_are_there(explorer: Hyperparamete
     assert explorer.outcome.startswith(f"{name}: ")
     assert "measured here, now" in explorer.outcome
     assert explorer.progress == {}
-    again = ran_again(explorer)
+    again = ran(explorer)
     assert again["name"] == f"{name} (2)"
     assert again["curve"] == row["curve"], "the same pictures and the same seed"
     assert "+0.0 points against" in explorer.outcome
-
-
-def ran_again(explorer: HyperparameterExplorer) -> dict[str, Any]:
-    explorer.outcome = ""
-    return ran(explorer)
 
 
 def test_a_run_that_fails_is_told_and_listed(explorer: HyperparameterExplorer) -> None:

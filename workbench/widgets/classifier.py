@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from workbench.bundle import Bundle
 from workbench.data import Split
-from workbench.inference import ONNX_ENGINES, Predictor
+from workbench.inference import Predictor
 from workbench.pictures import fit_picture, read_picture
 from workbench.sealed import shortened
 from workbench.units import format_share
+from workbench.widgets.answer_queue import AnswerQueue
 from workbench.widgets.answering import (
     about,
     agreement,
-    answer,
     data_uri,
     drawn,
     given_pictures,
@@ -66,18 +66,18 @@ class Classifier(View):
     asked: traitlets.Dict[str, Any] = traitlets.Dict({"serial": 0, "source": "picture", "index": 0}).tag(sync=True)
     drawing = traitlets.Unicode().tag(sync=True, echo_update=False)
     file = traitlets.Dict().tag(sync=True, echo_update=False)
-    answered = traitlets.Int(-1).tag(sync=True)
-    engines = traitlets.List(traitlets.Dict()).tag(sync=True)
-    answers = traitlets.List(traitlets.Dict()).tag(sync=True)
-    labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    count = traitlets.Int().tag(sync=True)
-    seen = traitlets.Unicode().tag(sync=True)
-    about = traitlets.Unicode().tag(sync=True)
-    sentence = traitlets.Unicode().tag(sync=True)
-    problem = traitlets.Unicode().tag(sync=True)
-    dark = traitlets.Bool().tag(sync=True)
-    words = traitlets.Dict(_WORDS).tag(sync=True)
-    largest = traitlets.Int(MAX_FILE_BYTES).tag(sync=True)
+    answered = traitlets.Int(-1, read_only=True).tag(sync=True)
+    engines = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    answers = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    labels = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
+    count = traitlets.Int(read_only=True).tag(sync=True)
+    seen = traitlets.Unicode(read_only=True).tag(sync=True)
+    about = traitlets.Unicode(read_only=True).tag(sync=True)
+    sentence = traitlets.Unicode(read_only=True).tag(sync=True)
+    problem = traitlets.Unicode(read_only=True).tag(sync=True)
+    dark = traitlets.Bool(read_only=True).tag(sync=True)
+    words = traitlets.Dict(_WORDS, read_only=True).tag(sync=True)
+    largest = traitlets.Int(MAX_FILE_BYTES, read_only=True).tag(sync=True)
 
     def __init__(
         self,
@@ -87,16 +87,15 @@ class Classifier(View):
         threads: int | None = 1,
     ) -> None:
         self._predictors, own = predictors_of(source, threads)
-        self._titles = titles(self._predictors)
         first = self._predictors[0]
         self._pictures, self._truth = given_pictures(pictures, first) if pictures is not None else own
-        self._lock = threading.RLock()  # who observes the answers may ask again
-        self._serial, self._true_label = 0, ""
-        self._busy = False
-        self._found: dict[int, dict[str, Any]] = {}
+        names = titles(self._predictors)
+        self._queue = AnswerQueue(self._predictors, names, on_answers=self._answer, on_change=self._ended)
+        self._lock = threading.RLock()  # who observes the picture may ask again
+        self._serial = 0
         self.picture: NDArray[np.uint8] | None = None
         super().__init__(
-            engines=[about(*pair) for pair in zip(self._predictors, self._titles, strict=True)],
+            engines=[about(*pair) for pair in zip(self._predictors, names, strict=True)],
             labels=list(first.labels),
             count=len(self._pictures),
             dark=float(np.mean(first.preprocessing.mean)) < _DARK,
@@ -161,7 +160,7 @@ class Classifier(View):
                 pixels, (name, truth) = self._pictures[index], self._named(index)
             self._show(fit_picture(pixels, self._predictors[0].preprocessing), name, truth, serial=serial)
         except Exception as error:  # whatever a file provokes is told where the file was dropped
-            self.problem, self.answered = told(error), serial
+            self._put(problem=told(error), answered=serial)
 
     def _named(self, index: int) -> tuple[str, str]:
         truth = self._truth[index] if self._truth else ""
@@ -169,54 +168,24 @@ class Classifier(View):
         return f"Picture {index + 1} of {len(self._pictures)}{label}", truth
 
     def _nothing(self, serial: int) -> None:
-        with self._lock:
-            self._serial, self.picture = serial, None
-        self.seen, self.about, self.answers, self.sentence, self.problem = "", "", [], _BLANK, ""
-        self.answered = serial
+        self._serial, self.picture = serial, None
+        self._queue.ask(None)
+        self._put(seen="", about="", answers=[], sentence=_BLANK, problem="", answered=serial)
 
     def _show(self, picture: NDArray[np.uint8], name: str, truth: str, *, serial: int) -> Job | None:
-        """Answer with ONNX Runtime at once and with PyTorch in the worker's thread; the job that does it, if any."""
+        """Show the picture and ask about it; the job that answers where that is not done at once."""
         with self._lock:
-            self._serial, self.picture, self._true_label = serial, picture, truth
-            self.seen, self.about, self.problem = data_uri(picture), name, ""
-        quick = [place for place, predictor in enumerate(self._predictors) if predictor.engine in ONNX_ENGINES]
-        self._publish(serial, {place: self._answer(place, picture, serial) for place in quick}, fresh=True)
-        self.answered = serial
-        if len(quick) == len(self._predictors):
-            return None
-        with self._lock:
-            if self.job is None or self.job.ended or self.job.stopping or not self._busy:
-                self._busy = True
-                self.job = Job(self._work(), on_change=self._ended).start()
-            return self.job
+            self._serial, self.picture = serial, picture
+            self._put(seen=data_uri(picture), about=name, problem="")
+        job = self._queue.ask(picture, truth)
+        if job is not None:
+            self.job = job
+        self._put(answered=serial)
+        return job
 
-    def _work(self) -> Generator[None, None, None]:
-        done = -1
-        while True:
-            with self._lock:
-                serial, picture = self._serial, self.picture
-                if serial == done or picture is None:
-                    self._busy = False
-                    return
-            for place, predictor in enumerate(self._predictors):
-                if predictor.engine not in ONNX_ENGINES and serial == self._serial:
-                    self._publish(serial, {place: self._answer(place, picture, serial)})
-                    yield
-            done = serial
+    def _answer(self, answers: list[dict[str, Any]], truth: str) -> None:
+        self._put(sentence=agreement(answers, truth), answers=answers)
 
     def _ended(self, job: Job) -> None:
         if job.state == "failed":
-            self.problem = job.error
-
-    def _answer(self, place: int, picture: NDArray[np.uint8], serial: int) -> dict[str, Any]:
-        return answer(self._predictors[place], self._titles[place], picture, lambda: serial == self._serial)
-
-    def _publish(self, serial: int, found: Mapping[int, dict[str, Any]], fresh: bool = False) -> None:
-        """Show answers, in the order of the engines, unless another picture was asked about since."""
-        with self._lock:
-            if serial != self._serial:
-                return
-            self._found = dict(found) if fresh else {**self._found, **found}
-            answers = [self._found[place] for place in sorted(self._found)]
-            self.sentence = agreement(answers, self._true_label)
-            self.answers = answers
+            self._put(problem=job.error)

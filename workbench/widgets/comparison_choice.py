@@ -6,10 +6,32 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from workbench.arguments import above_zero
+from workbench.device_card import PRECISIONS
+from workbench.devices import list_devices
 from workbench.errors import WorkbenchError
+from workbench.inference import ONNX_ENGINES, TORCH_ENGINES
+from workbench.measurement import Measurement, Phase
+from workbench.metrics import METRICS
 from workbench.sealed import shortened
 
+PHASES: tuple[Phase, ...] = ("inference", "training")
 _NUMBERS = ("prices", "budgets")
+
+
+def allowed_choices(
+    models: Collection[str], batch_sizes: Collection[int], known: Collection[Measurement]
+) -> dict[str, Collection[Any]]:
+    """What may be chosen: of whatever is known of any network looked at so far, and what runs here."""
+    here = (device.title for device in list_devices())
+    return {
+        "phase": PHASES,
+        "model": models,
+        "engine": ["", *dict.fromkeys((*TORCH_ENGINES, *ONNX_ENGINES, *(m.engine for m in known)))],
+        "precision": ["", *dict.fromkeys((*PRECISIONS, *(m.precision for m in known)))],
+        "devices": list(dict.fromkeys((*here, *(m.device for m in known)))),
+        "batch_size": batch_sizes,
+        "metric": (*METRICS, "cost"),
+    }
 
 
 def checked_choice(choice: Mapping[str, Any], allowed: Mapping[str, Collection[Any]]) -> dict[str, Any]:

@@ -43,18 +43,18 @@ class Decide(View):
     module = "decide"
     title = "A decision"
 
-    question = traitlets.Unicode().tag(sync=True)
-    offers = traitlets.List(traitlets.Dict()).tag(sync=True)
-    grows = traitlets.Bool(False).tag(sync=True)  # whether what is compared may have changed since
-    words = traitlets.Dict().tag(sync=True)  # templates, names and limits that the browser needs
+    question = traitlets.Unicode(read_only=True).tag(sync=True)
+    offers = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    grows = traitlets.Bool(False, read_only=True).tag(sync=True)  # whether what is compared may have changed since
+    words = traitlets.Dict(read_only=True).tag(sync=True)  # templates, names and limits that the browser needs
     draft = traitlets.Dict().tag(sync=True)  # what is in the fields
     asked = traitlets.Int(0).tag(sync=True)  # the browser counts up: decide
     refreshed = traitlets.Int(0).tag(sync=True)  # likewise: look at what is compared again
-    done = traitlets.Int(0).tag(sync=True)  # the last wish to decide that was dealt with
+    done = traitlets.Int(0, read_only=True).tag(sync=True)  # the last wish to decide that was dealt with
     decision = traitlets.Dict(default_value=None, allow_none=True, read_only=True).tag(sync=True)
-    told_when = traitlets.Unicode().tag(sync=True)
-    problem = traitlets.Unicode().tag(sync=True)
-    kept = traitlets.Unicode().tag(sync=True)  # why it is not in the record
+    told_when = traitlets.Unicode(read_only=True).tag(sync=True)
+    problem = traitlets.Unicode(read_only=True).tag(sync=True)
+    kept = traitlets.Unicode(read_only=True).tag(sync=True)  # why it is not in the record
 
     def __init__(
         self,
@@ -73,8 +73,7 @@ class Decide(View):
         self._decided = [
             each for each in self.record.of("decided", self.id, question=question) if each.keys() >= {*FACTS, "machine"}
         ]
-        super().__init__(question=question, offers=self._read(), grows=not isinstance(comparison, Comparison))
-        self.words = {
+        words = {
             "templates": TEMPLATES,
             "metrics": {name: how.title for name, how in METRICS.items()},
             "limits": {name: [limit.title, limit.unit, limit.factor] for name, limit in LIMITS.items()},
@@ -82,6 +81,8 @@ class Decide(View):
             "nothing": NOTHING,
             "lengths": [MAX_WORDS, MAX_PROOF],
         }
+        grows = not isinstance(comparison, Comparison)
+        super().__init__(question=question, offers=self._read(), grows=grows, words=words)
         if self._decided:
             self.draft = {name: self._decided[-1].get(name, "") for name in CHOICE}
         self._show()
@@ -135,9 +136,9 @@ class Decide(View):
     @traitlets.observe("refreshed")
     def _refresh(self, _: Any) -> None:
         try:
-            self.offers, self.problem = self._read(), ""
+            self._put(offers=self._read(), problem="")
         except WorkbenchError as error:
-            self.problem = str(error)
+            self._put(problem=str(error))
 
     @traitlets.observe("asked")
     def _answer(self, _: Any) -> None:
@@ -147,15 +148,16 @@ class Decide(View):
                     raise WorkbenchError("Choose a device first.")
                 self.decide(**{name: self.draft.get(name, "") for name in CHOICE})
             except WorkbenchError as error:
-                self.problem = str(error)
-            self.done = self.asked
+                self._put(problem=str(error))
+            self._put(done=self.asked)
 
     def _show(self) -> None:
         with self.hold_sync():
-            self.problem, self.kept = "", self.record.said
+            self._put(problem="", kept=self.record.said)
             if self._decided:
                 entry = self._decided[-1]
-                self.set_trait("decision", {name: entry[name] for name in sorted(FACTS)} | {"decided": entry["when"]})
+                decision = {name: entry[name] for name in sorted(FACTS)} | {"decided": entry["when"]}
                 before = len(self._decided) - 1
                 earlier = f" Your earlier decisions ({before}) are kept in your record." if before else ""
-                self.told_when = f"Decided on {told_time(entry['when'])}, on {entry['machine']}.{earlier}"
+                when = f"Decided on {told_time(entry['when'])}, on {entry['machine']}.{earlier}"
+                self._put(decision=decision, told_when=when)

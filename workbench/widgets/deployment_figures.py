@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from workbench.deployment import DeploymentFootprint
 from workbench.deployment_metrics import DeploymentMetrics
@@ -18,8 +19,51 @@ NOW_SECONDS = 3.5  # that a rate "now" looks back: three times asked, and a bit
 MOST_LABELS, MOST_LOADS = 12, 8
 COUNTED, MEASURED = "counted by the application", "measured here, now"
 ORIGIN = f"Requests, seconds (of the last minute) and workers are {COUNTED}; memory and start are {MEASURED}."
+STATUS_HEAD = ("Status", "Meaning", "Requests")
+LOAD_HEAD = ("At once", "Answers a second", "Half within", "99 of 100 within", "Busy (503)", "Failed")
+WORDS = {
+    "origin": ORIGIN,
+    "counted": "Counted by the application since it started",
+    "loads": "Measured here, now, by clients that share its processor",
+    "apart": "A client's seconds are longer than the application's own: they hold the way there and back, and the wait "
+    "for a processor that both share.",
+    "link": "opens on the machine that the kernel runs on",
+    "no_kernel": "This page has no kernel: nothing can be started here.",
+    "nothing": "Nothing was asked of it yet.",
+}
 
 _MEANT = {200: "answered", 422: "no picture", 499: "the client hung up", 503: "told to come back later"}
+
+
+def numbers(
+    history: Sequence[DeploymentMetrics],
+    footprint: DeploymentFootprint | None,
+    labels: Sequence[str],
+    loads: Sequence[Load],
+) -> dict[str, Any]:
+    """All that the browser shows of what was counted and measured, as plain values."""
+    metrics = history[-1] if history else None
+    return {
+        "figures": figures(history, footprint),
+        "rates": rates(history),
+        "rates_told": rates_told(history) if history else "",
+        "statuses": statuses(metrics),
+        "answers": answers(metrics, labels),
+        "loads": load_rows(loads),
+        "load_told": load_told(loads[-1]) if loads else "",
+    }
+
+
+def tables(shown: Mapping[str, Any]) -> list[Element]:
+    """What `numbers` gives, for a page where scripts are off."""
+    from workbench.page import table
+
+    pictures = [(each["label"], each["told"]) for each in shown["answers"]]
+    return [
+        table(WORDS["counted"], STATUS_HEAD, shown["statuses"], numeric=[2]),
+        table("Pictures by the label they were given", ("Label", "Pictures"), pictures, numeric=[1]),
+        table(WORDS["loads"], LOAD_HEAD, shown["loads"], numeric=range(6)),
+    ]
 
 
 def rates(history: Sequence[DeploymentMetrics]) -> list[list[float]]:

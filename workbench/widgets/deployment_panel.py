@@ -17,34 +17,13 @@ from workbench.deployment import Deployment, DeploymentFootprint, deploy
 from workbench.deployment_metrics import DeploymentMetrics
 from workbench.errors import WorkbenchError
 from workbench.load import MAX_CLIENTS, MAX_SECONDS, Load
-from workbench.widgets.deployment_figures import (
-    ORIGIN,
-    answers,
-    figures,
-    load_rows,
-    load_told,
-    rates,
-    rates_told,
-    statuses,
-)
+from workbench.widgets.deployment_figures import LOAD_HEAD, STATUS_HEAD, WORDS, load_told, numbers, tables
 from workbench.widgets.view import View, told_there
 from workbench.widgets.worker import told
 
 LOAD_SECONDS = 5.0
 KEPT = 600  # times that its metrics are kept: ten minutes
 _SECONDS_BETWEEN = 1.0
-_STATUS_HEAD = ("Status", "Meaning", "Requests")
-_LOAD_HEAD = ("At once", "Answers a second", "Half within", "99 of 100 within", "Busy (503)", "Failed")
-_WORDS = {
-    "origin": ORIGIN,
-    "counted": "Counted by the application since it started",
-    "loads": "Measured here, now, by clients that share its processor",
-    "apart": "A client's seconds are longer than the application's own: they hold the way there and back, and the wait "
-    "for a processor that both share.",
-    "link": "opens on the machine that the kernel runs on",
-    "no_kernel": "This page has no kernel: nothing can be started here.",
-    "nothing": "Nothing was asked of it yet.",
-}
 
 State = Literal["off", "starting", "on", "stopping"]
 
@@ -61,17 +40,17 @@ class DeploymentPanel(View):
     module = "deployment_panel"
     title = "The application at work"
 
-    deployment: Deployment | None = traitlets.Any(None)  # type: ignore[assignment]
-    metrics: DeploymentMetrics | None = traitlets.Any(None)  # type: ignore[assignment]
-    history: tuple[DeploymentMetrics, ...] = traitlets.Any(())  # type: ignore[assignment]
-    loads: tuple[Load, ...] = traitlets.Any(())  # type: ignore[assignment]
     at_once = traitlets.Int(8).tag(sync=True)
     asked: traitlets.Dict[str, Any] = traitlets.Dict({"serial": 0, "what": ""}).tag(sync=True)
-    shown = traitlets.Dict().tag(sync=True)
-    said = traitlets.Unicode().tag(sync=True)  # for screen readers: changes of state, not of numbers
-    problem = traitlets.Unicode().tag(sync=True)
-    words = traitlets.Dict(_WORDS).tag(sync=True)
-    heads = traitlets.Dict({"status": list(_STATUS_HEAD), "load": list(_LOAD_HEAD)}).tag(sync=True)
+    deployment: Deployment | None = traitlets.Any(None, read_only=True)  # type: ignore[assignment]
+    metrics: DeploymentMetrics | None = traitlets.Any(None, read_only=True)  # type: ignore[assignment]
+    history: tuple[DeploymentMetrics, ...] = traitlets.Any((), read_only=True)  # type: ignore[assignment]
+    loads: tuple[Load, ...] = traitlets.Any((), read_only=True)  # type: ignore[assignment]
+    shown = traitlets.Dict(read_only=True).tag(sync=True)
+    said = traitlets.Unicode(read_only=True).tag(sync=True)  # for screen readers: changes of state, not of numbers
+    problem = traitlets.Unicode(read_only=True).tag(sync=True)
+    words = traitlets.Dict(WORDS, read_only=True).tag(sync=True)
+    heads = traitlets.Dict({"status": list(STATUS_HEAD), "load": list(LOAD_HEAD)}, read_only=True).tag(sync=True)
 
     def __init__(self, bundle: Bundle | Path | str, **options: Any) -> None:
         self._options = options
@@ -94,17 +73,18 @@ class DeploymentPanel(View):
         with self._acting:
             if self.deployment is not None and self.deployment.is_running:
                 return self.deployment
-            self.problem = ""
+            self._put(problem="")
             self._become("starting", "The application is starting: a Python of its own reads and checks the bundle …")
             try:
                 deployment = deploy(self._bundle, **self._options)
             except BaseException as error:
-                self.problem = told(error)
+                self._put(problem=told(error))
                 self._become("off", "The application did not start.")
                 raise
             with suppress(WorkbenchError):  # it died at once: whoever watches it will say so
                 self._labels = tuple(deployment.card()["labels"])
-            self.deployment, self.metrics, self.history, self._footprint = deployment, None, (), None
+            self._footprint = None
+            self._put(deployment=deployment, metrics=None, history=())
             self._become("on", f"{self._what(deployment)} answers.")
             # A thread of its own: the one that trains and measures must stay free.
             threading.Thread(target=self._watch, args=(deployment,), name="deployment panel", daemon=True).start()
@@ -133,15 +113,13 @@ class DeploymentPanel(View):
         if not self._pressing.acquire(blocking=False):
             raise WorkbenchError("Load is being put on the application already: wait until that is over.")
         try:
-            self.at_once, self.problem = at_once, ""
-            self.said = f"{at_once:,} clients ask at once, for {seconds:g} s."
+            self._put(at_once=at_once, problem="", said=f"{at_once:,} clients ask at once, for {seconds:g} s.")
             self._tell()
             load = self.deployment.press(seconds, at_once)
         finally:
             self._pressing.release()
             self._tell()
-        self.loads = (*self.loads, load)
-        self.said = load_told(load)
+        self._put(loads=(*self.loads, load), said=load_told(load))
         self._tell()
         return load
 
@@ -159,15 +137,9 @@ class DeploymentPanel(View):
 
     def fallback(self) -> Iterable[Any]:
         """The sentence, and tables of what was counted and measured."""
-        from workbench.page import table, tag
+        from workbench.page import tag
 
-        pictures = [(each["label"], each["told"]) for each in self.shown["answers"]]
-        return [
-            tag("p", self._told(self._told_later())),
-            table(_WORDS["counted"], _STATUS_HEAD, self.shown["statuses"], numeric=[2]),
-            table("Pictures by the label they were given", ("Label", "Pictures"), pictures, numeric=[1]),
-            table(_WORDS["loads"], _LOAD_HEAD, self.shown["loads"], numeric=range(6)),
-        ]
+        return [tag("p", self._told(self._told_later())), *tables(self.shown)]
 
     def page_state(self) -> dict[str, Any]:
         """An application that runs now has run, once the page is read."""
@@ -194,7 +166,7 @@ class DeploymentPanel(View):
         try:
             act()
         except Exception as error:  # told where the button was pressed
-            self.problem = told(error)
+            self._put(problem=told(error))
 
     # In the thread that watches ---------------------------------------------------------------------------------
 
@@ -208,36 +180,30 @@ class DeploymentPanel(View):
                     self._labels, version = tuple(deployment.card()["labels"]), deployment.version
                     self._become(self._state, f"{self._what(deployment)} answers from now on.")
                 with self._telling:
-                    self.metrics, self._footprint = metrics, footprint
-                    self.history = (*self.history[1 - KEPT :], metrics)
+                    self._footprint = footprint
+                    self._put(metrics=metrics, history=(*self.history[1 - KEPT :], metrics))
                     self._tell()
             time.sleep(_SECONDS_BETWEEN)
         if self.deployment is deployment and self._state == "on":  # nobody pressed the button
-            self.problem = deployment.died
+            self._put(problem=deployment.died)
             self._become("off", "The numbers are its last." if self.problem else "The application was stopped.")
 
     def _become(self, state: State, sentence: str) -> None:
         with self._telling:
             self._state, self._sentence = state, sentence
-            self.said = sentence
+            self._put(said=sentence)
             self._tell()
 
     def _tell(self) -> None:
         with self._telling:
-            history, deployment = self.history, self.deployment
-            self.shown = {
+            deployment = self.deployment
+            state = {
                 "state": self._state,
                 "pressing": self._pressing.locked(),
                 "sentence": self._sentence,
                 "address": deployment.address if deployment is not None and self._state == "on" else "",
-                "figures": figures(history, self._footprint),
-                "rates": rates(history),
-                "rates_told": rates_told(history) if history else "",
-                "statuses": statuses(self.metrics),
-                "answers": answers(self.metrics, self._labels),
-                "loads": load_rows(self.loads),
-                "load_told": load_told(self.loads[-1]) if self.loads else "",
             }
+            self._put(shown=state | numbers(self.history, self._footprint, self._labels, self.loads))
 
     def _what(self, deployment: Deployment) -> str:
         count = self._options.get("workers", 1)

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
-from itertools import chain
 from typing import Any
 
 import traitlets
 from torch import nn
 
-from workbench.all_devices import compared, hourly_prices
+from workbench.all_devices import hourly_prices
 from workbench.arguments import above_zero, all_of, whole_number
 from workbench.comparison import TEMPLATES, Comparison, batch_words, setting_of
-from workbench.comparison_facts import points, rules
-from workbench.device_card import PRECISIONS
-from workbench.devices import list_devices
+from workbench.comparison_facts import rules
 from workbench.errors import WorkbenchError
-from workbench.inference import ONNX_ENGINES, TORCH_ENGINES
-from workbench.measured_before import recall, setting
 from workbench.measured_here import Step, measure_here
 from workbench.measurement import Measurement, Phase
-from workbench.metrics import METRICS, told_origin
+from workbench.metrics import told_origin
 from workbench.models import ZOO
 from workbench.networks import Failure, find_network
 from workbench.recordings import Recording, load_recordings
 from workbench.runs import Run
 from workbench.sweeps import BATCH_SIZES
 from workbench.units import format_seconds
-from workbench.widgets.comparison_choice import checked_choice
+from workbench.widgets.comparison_choice import allowed_choices, checked_choice
+from workbench.widgets.known_measurements import KnownMeasurements
 from workbench.widgets.view import View
 from workbench.widgets.worker import Job
 
-_PHASES: tuple[Phase, ...] = ("inference", "training")
 _RESTS = {"state": "", "share": None, "words": ""}
 
 
@@ -55,15 +50,15 @@ class DeviceComparison(View):
     uses = ("comparison",)
     title = "Devices compared"
 
-    rules = traitlets.Dict().tag(sync=True)
-    points: Any = traitlets.List().tag(sync=True)
-    models: Any = traitlets.List().tag(sync=True)
-    sizes: Any = traitlets.List().tag(sync=True)
     choice = traitlets.Dict().tag(sync=True)
-    progress = traitlets.Dict().tag(sync=True)
-    failures: Any = traitlets.List().tag(sync=True)
-    notes = traitlets.Dict().tag(sync=True)
     asked = traitlets.Dict().tag(sync=True)
+    rules = traitlets.Dict(read_only=True).tag(sync=True)
+    points: Any = traitlets.List(read_only=True).tag(sync=True)
+    models: Any = traitlets.List(read_only=True).tag(sync=True)
+    sizes: Any = traitlets.List(read_only=True).tag(sync=True)
+    progress = traitlets.Dict(_RESTS, read_only=True).tag(sync=True)
+    failures: Any = traitlets.List(read_only=True).tag(sync=True)
+    notes = traitlets.Dict(read_only=True).tag(sync=True)
 
     def __init__(
         self,
@@ -81,26 +76,20 @@ class DeviceComparison(View):
         if not self._sizes:
             raise WorkbenchError("batch_sizes: give at least one.")
         self._seconds = above_zero("seconds", seconds, 3600)
-        self._recordings = (
-            load_recordings(skipped=[]) if recordings is None else all_of("recordings", recordings, Recording)
-        )
-        self._also = list(all_of("also", also.measurements if isinstance(also, Comparison) else also, Measurement))
+        recordings = load_recordings(skipped=[]) if recordings is None else all_of("recordings", recordings, Recording)
+        given = all_of("also", also.measurements if isinstance(also, Comparison) else also, Measurement)
+        self._known = KnownMeasurements(recordings, given, self._sizes)
         network = find_network(model, example)
         self._networks = {network.name: network}
         self._lock = threading.RLock()
-        self._known: dict[str, list[Measurement]] = {}
-        self._measured: dict[tuple[Any, ...], Measurement] = {}
         self._found = 0
         self._chosen: dict[str, Any] = {}  # the last that was right
-        super().__init__()
-        self.rules, self.sizes = rules(), list(self._sizes)
-        self.models = list(dict.fromkeys((network.name, *ZOO)))
+        super().__init__(rules=rules(), sizes=list(self._sizes), models=list(dict.fromkeys((network.name, *ZOO))))
         self.choice = {
             **{"phase": phase, "model": network.name, "engine": "", "precision": "", "devices": []},
             **{"batch_size": self._sizes[0], "metric": "latency", "budgets": {}},
-            "prices": hourly_prices(self._recordings),
+            "prices": hourly_prices(recordings),
         }
-        self.progress = _RESTS
 
     # What is shown -----------------------------------------------------------------------------------------------
 
@@ -108,8 +97,7 @@ class DeviceComparison(View):
     def comparison(self) -> Comparison:
         """Every measurement of the chosen phase, model, engine, precision and devices."""
         choice = self.choice
-        with self._lock:
-            found = [m for m in self._everything() if m.phase == choice["phase"] and m.model == choice["model"]]
+        found = [m for m in self._known.everything() if m.phase == choice["phase"] and m.model == choice["model"]]
         for name in ("engine", "precision"):
             found = [m for m in found if choice[name] in ("", getattr(m, name))]
         found = [m for m in found if m.device in (choice["devices"] or (m.device,))]
@@ -156,73 +144,23 @@ class DeviceComparison(View):
         told = [point | {"told": point["told"].replace("here, now", today)} for point in self.points]
         return {"points": told, "progress": _RESTS, "failures": []}
 
-    def _point(self) -> None:
-        # Of equal settings the last one counts, for the page as for `results`.
-        self.points = points(Comparison(self._everything()).measurements)
-
-    def _everything(self) -> Iterable[Measurement]:
-        """What was measured comes last and counts; what was recorded of the same setting here before gives way."""
-        fresh = {setting(m) for m in self._also if m.origin == "measured"} | set(self._measured)
-        here = {device.title for device in list_devices()}
-        for known in self._known.values():
-            yield from (m for m in known if m.device not in here or setting(m) not in fresh)
-        yield from (m for m in self._also if setting(m) not in self._measured)
-        yield from self._measured.values()
-
     # What is chosen ----------------------------------------------------------------------------------------------
 
     @traitlets.validate("choice")
     def _check_choice(self, proposal: Any) -> dict[str, Any]:
         choice = {**self._chosen, **proposal["value"]}
-        if choice.get("model") in self.models and choice["model"] not in self._known:
+        if choice.get("model") in self.models and choice["model"] not in self._known.models:
             self._learn_of(choice["model"])
-        self._chosen = checked_choice(choice, self._allowed())
+        self._chosen = checked_choice(choice, allowed_choices(self.models, self._sizes, self._known.everything()))
         return self._chosen
 
-    def _allowed(self) -> dict[str, Collection[Any]]:
-        """What may be chosen: of whatever is known of any network looked at so far, and what runs here."""
-        with self._lock:
-            everything = [*chain.from_iterable(self._known.values()), *self._also, *self._measured.values()]
-        here = (device.title for device in list_devices())
-        return {
-            "phase": _PHASES,
-            "model": self.models,
-            "engine": ["", *dict.fromkeys((*TORCH_ENGINES, *ONNX_ENGINES, *(m.engine for m in everything)))],
-            "precision": ["", *dict.fromkeys((*PRECISIONS, *(m.precision for m in everything)))],
-            "devices": list(dict.fromkeys((*here, *(m.device for m in everything)))),
-            "batch_size": self._sizes,
-            "metric": (*METRICS, "cost"),
-        }
-
     def _learn_of(self, name: str) -> None:
-        """Everything known of this network: recorded, modelled, and measured here before."""
         if name not in self._networks:
             self._networks[name] = find_network(name)
-        network = self._networks[name]
-        found: list[Measurement] = []
-        notes: dict[str, list[str]] = {phase: [] for phase in _PHASES}
-        for phase in _PHASES:
-            try:
-                known = compared(
-                    self._recordings,
-                    phase=phase,
-                    model=name,
-                    batch_sizes=self._sizes,
-                    skipped=notes[phase],
-                    network=None if network.recorded else network.model,
-                    shape=network.shape,
-                    classes=len(network.labels),
-                )
-            except WorkbenchError as error:  # it cannot be counted in this phase; it can be measured all the same
-                self.failures = [*self.failures, _uncounted(phase, str(error))]
-            else:
-                found += known.measurements
-        for device in list_devices():
-            found += (m for m in recall(network.fingerprint, device) if m.batch_size in self._sizes)
+        notes, failures = self._known.learn_of(self._networks[name])
+        self._put(failures=[*self.failures, *map(asdict, failures)])
         with self._lock:
-            self._known[name] = found
-            self.notes = {**self.notes, name: notes}
-            self._point()
+            self._put(notes={**self.notes, name: notes}, points=self._known.points())
 
     # Measuring ---------------------------------------------------------------------------------------------------
 
@@ -254,19 +192,20 @@ class DeviceComparison(View):
             choice = self.choice
             limits = {name: choice[name] for name in ("devices", "engine", "precision")}
             network = self._networks[choice["model"]]
-            self.failures, self._found = [], 0
+            self._found = 0
+            self._put(failures=[])
             self._tell("waiting", 0.0, "Waiting for what another widget measures or trains.")
             steps = measure_here(network, choice["phase"], batch_sizes=self._sizes, seconds=self._seconds, **limits)
             self.job = Job(steps, on_step=self._take, on_change=self._note_end).start()
 
     def _take(self, step: Step) -> None:
         if isinstance(step.found, Failure):
-            self.failures = [*self.failures, asdict(step.found)]
+            self._put(failures=[*self.failures, asdict(step.found)])
         elif step.found is not None:
             with self._lock:
-                self._measured[setting(step.found)] = step.found
+                self._known.take(step.found)
                 self._found += 1
-                self._point()
+                self._put(points=self._known.points())
         left = "" if step.seconds_left is None else f"; about {format_seconds(max(1.0, round(step.seconds_left)))} left"
         self._tell("running", step.share, f"{step.told}{left}")
 
@@ -280,8 +219,4 @@ class DeviceComparison(View):
             self._tell("failed", None, f"Measuring failed: {job.error}")
 
     def _tell(self, state: str, share: float | None, words: str) -> None:
-        self.progress = {"state": state, "share": share, "words": words}
-
-
-def _uncounted(phase: Phase, reason: str) -> dict[str, Any]:
-    return {**asdict(Failure(device="devices of data sheets", engine="modelled", precision=phase, reason=reason))}
+        self._put(progress={"state": state, "share": share, "words": words})

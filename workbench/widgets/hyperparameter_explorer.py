@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Generator, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from workbench.arguments import whole_number
+from workbench.cost import Cost
+from workbench.data import Data
+from workbench.epoch_times import NetworkCount, cost_at, epoch_times, network_key, told_change
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters, recommended
+from workbench.recordings import load_recordings
 from workbench.sealed import shortened
-from workbench.units import format_number, format_seconds, format_share
+from workbench.training import Record
+from workbench.units import format_number
 from workbench.widgets.cost_figures import figures_of
-from workbench.widgets.hyperparameter_controls import MAIN, WIDTHS, fields_of, short, told_value
-from workbench.widgets.parallel_coordinates import search_facts
+from workbench.widgets.hyperparameter_controls import MAIN, fields_of, short
+from workbench.widgets.network_counts import NetworkCounts
+from workbench.widgets.parallel_coordinates import checked_trials, search_facts
+from workbench.widgets.short_runs import ShortRuns
 from workbench.widgets.view import View
 from workbench.widgets.worker import Job
 
 if TYPE_CHECKING:
-    from workbench.cost import Cost
-    from workbench.data import Data, Split
-    from workbench.epoch_times import NetworkCount
     from workbench.search import Trial
-    from workbench.training import Record
 
 
 class HyperparameterExplorer(View):
@@ -42,20 +46,20 @@ class HyperparameterExplorer(View):
 
     hyperparameters = traitlets.Instance(HyperParameters)
     trials = traitlets.Any(())
-    fields: traitlets.List[Any] = traitlets.List().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
-    figures = traitlets.Dict().tag(sync=True)
-    counting = traitlets.Unicode().tag(sync=True)
-    said = traitlets.Unicode().tag(sync=True)
-    problem = traitlets.Unicode().tag(sync=True)
-    subset = traitlets.Unicode().tag(sync=True)
     epochs_of_run = traitlets.Int(2, min=1, max=100).tag(sync=True)
-    started = traitlets.Int().tag(sync=True)
-    stopped = traitlets.Int().tag(sync=True)
-    progress = traitlets.Dict().tag(sync=True)
-    table: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    outcome = traitlets.Unicode().tag(sync=True)
-    search = traitlets.Dict().tag(sync=True)
+    started = traitlets.Int().tag(sync=True)  # the browser counts up: run what is chosen
+    stopped = traitlets.Int().tag(sync=True)  # likewise: stop the run
+    fields: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
+    figures = traitlets.Dict(read_only=True).tag(sync=True)
+    counting = traitlets.Unicode(read_only=True).tag(sync=True)
+    said = traitlets.Unicode(read_only=True).tag(sync=True)
+    problem = traitlets.Unicode(read_only=True).tag(sync=True)
+    subset = traitlets.Unicode(read_only=True).tag(sync=True)
+    progress = traitlets.Dict(read_only=True).tag(sync=True)
+    table: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
+    outcome = traitlets.Unicode(read_only=True).tag(sync=True)
+    search = traitlets.Dict(read_only=True).tag(sync=True)
     _counter: Job | None = None
 
     def __init__(
@@ -68,59 +72,57 @@ class HyperparameterExplorer(View):
         validation_pictures: int = 1_000,
         device: str = "auto",
     ) -> None:
-        from workbench.recordings import load_recordings
-
         if not hasattr(data, "preprocessing"):
             raise WorkbenchError(f"data = {shortened(repr(data))}: give a data set of wb.load_dataset.")
         if not len(data.train):
             raise WorkbenchError(f"data: {data.name} has no pictures to learn from, so there is nothing to choose for.")
-        for name, most in (("pictures", pictures), ("validation_pictures", validation_pictures)):
-            if type(most) is not int or most < 1:
-                raise WorkbenchError(f"{name} = {shortened(repr(most))}: must be a whole number of at least 1.")
-        self._usual = recommended(data.name, len(data.train))
-        chosen = self._usual if hyperparameters is None else hyperparameters
+        most = {
+            "train": whole_number("pictures", pictures, 1, 2**31),
+            "validation": whole_number("validation_pictures", validation_pictures, 1, 2**31),
+        }
+        usual = recommended(data.name, len(data.train))
+        chosen = usual if hyperparameters is None else hyperparameters
         if not isinstance(chosen, HyperParameters):
             raise WorkbenchError(f"hyperparameters = {shortened(repr(chosen))}: give wb.HyperParameters(...).")
-        self._data, self._device = data, device
-        self._most = {"train": pictures, "validation": validation_pictures}
-        self._small: Data | None = None
+        self._pictures = len(data.train)
+        self._counts = NetworkCounts(data.shape, len(data.labels))
+        self._short = ShortRuns(data, most, usual, device)
         try:
             self._recordings = load_recordings(skipped=[])
         except WorkbenchError:  # without the project's files there are no cards
             self._recordings = ()
         self._lock = threading.RLock()  # the browser's wishes come in threads of their own
-        self._counts: dict[tuple[str, float, str], NetworkCount | str] = {}
         self._before = chosen
         self._touched: tuple[str, ...] = ()
-        self._records: dict[str, list[Record]] = {}
         super().__init__(
             hyperparameters=chosen,
             values=asdict(chosen),
             fields=fields_of(chosen),
-            subset=self._told_subset(),
+            subset=self._short.told_pictures(),
             trials=trials,
         )
-        self._show()
+        self._follow()
 
     @property
     def runs(self) -> dict[str, tuple[Record, ...]]:
         """The records of each short run, by what it changed."""
-        return {name: tuple(records) for name, records in self._records.items()}
+        return {name: tuple(records) for name, records in self._short.records.items()}
 
     @property
     def cost(self) -> Cost:
         """Of the hyper-parameters chosen now. Raises WorkbenchError for a network that does not take the pictures."""
-        from workbench.epoch_times import cost_at
-
-        return cost_at(self._counted(), self.hyperparameters, pictures=len(self._data.train))
+        count = self._counts.count(self.hyperparameters)
+        if isinstance(count, str):
+            raise WorkbenchError(count)
+        return cost_at(count, self.hyperparameters, pictures=self._pictures)
 
     def told(self) -> str:
         """What is chosen and what it costs, in two sentences."""
-        names = ", ".join(f"{short(name)} {format_number(self.values[name])}" for name in MAIN)
-        try:
-            self._put(self._counted())
-        except WorkbenchError as error:
-            return f"{names}: {error}"
+        names = ", ".join(f"{short(name)} {format_number(getattr(self.hyperparameters, name))}" for name in MAIN)
+        count = self._counts.count(self.hyperparameters)
+        if isinstance(count, str):
+            return f"{names}: {count}"
+        self._show(count)
         return f"{names}: {self.figures['summary']} {self.search.get('said', '')}".strip()
 
     def fallback(self) -> Iterable[Any]:
@@ -160,10 +162,9 @@ class HyperparameterExplorer(View):
             try:
                 chosen = HyperParameters.from_mapping(self.values)
             except WorkbenchError as error:
-                self.problem = str(error)
+                self._put(problem=str(error))
                 return
-            self.problem = ""
-            self.hyperparameters = chosen
+            self._put(problem="", hyperparameters=chosen, values=asdict(chosen))
 
     @traitlets.observe("hyperparameters")
     def _choose(self, change: Any) -> None:
@@ -175,22 +176,21 @@ class HyperparameterExplorer(View):
             if touched != self._touched:  # while one control is moved, all is compared with where it was
                 self._before, self._touched = change.old, touched
             self.values = after
-            self._show()
+            self._follow()
 
-    def _show(self) -> None:
+    def _follow(self) -> None:
         """Put the figures, now where the network is counted, else as soon as the worker has counted it."""
-        from workbench.epoch_times import network_key
-
         if self._counter is not None:
             self._counter.stop()
         resting = self.job is None or self.job.ended
-        count = self._counts.get(network_key(self.hyperparameters))
+        nearby = bool(self._touched) and resting
+        count = self._counts.known(self.hyperparameters)
         if count is None:
-            self.counting = "Counting this network, as soon as the worker is free …"
+            self._put(counting="Counting this network, as soon as the worker is free …")
         else:
-            self._put(count)
-        if count is None or (self._touched and resting):
-            steps = self._count(self.hyperparameters, nearby=bool(self._touched) and resting)
+            self._show(count)
+        if count is None or nearby:
+            steps = self._count(self.hyperparameters, nearby=nearby)
             self._counter = Job(steps, on_step=self._note, on_change=self._go_on)
             if self.job is not None:
                 self.job.pause()  # a moment's work, between two steps of the run
@@ -198,90 +198,49 @@ class HyperparameterExplorer(View):
         elif self.job is not None:
             self.job.resume()
 
-    def _count(self, chosen: HyperParameters, *, nearby: bool) -> Generator[Any, None, None]:
-        """Count the network, and `nearby` the other widths too, which are likely to be next where things are moved."""
-        from workbench.epoch_times import network_key
-        from workbench.models import ZOO
+    def _count(self, chosen: HyperParameters, *, nearby: bool) -> Generator[HyperParameters, Any, None]:
+        for each in chain([chosen], self._counts.ahead(chosen) if nearby else ()):
+            self._counts.count(each)
+            yield each
 
-        widths = sorted(WIDTHS, key=lambda width: abs(math.log(width / chosen.width)))
-        for width in [chosen.width, *(widths if nearby and chosen.model in ZOO else [])]:
-            each = chosen.replace(width=width)
-            key = network_key(each)
-            fresh = key not in self._counts
-            if fresh:
-                self._counts[key] = self._counted_or_told(each)
-            if fresh or each == chosen:
-                yield key
-
-    def _counted_or_told(self, chosen: HyperParameters) -> NetworkCount | str:
-        from workbench.epoch_times import count_network
-
-        try:
-            return count_network(chosen, shape=self._data.shape, classes=len(self._data.labels))
-        except WorkbenchError as error:
-            return str(error)
-
-    def _note(self, key: tuple[str, float, str]) -> None:
-        from workbench.epoch_times import network_key
-
+    def _note(self, counted: HyperParameters) -> None:
         with self._lock:
-            if key == network_key(self.hyperparameters):
-                self._put(self._counts[key])
+            if network_key(counted) == network_key(self.hyperparameters):
+                self._show(self._counts.count(counted))
 
     def _go_on(self, counter: Job) -> None:
         if counter.state == "failed" and counter is self._counter:
-            self.counting, self.problem = "", counter.error
+            self._put(counting="", problem=counter.error)
         if counter.ended and counter is self._counter and self.job is not None:
             self.job.resume()
 
-    def _counted(self) -> NetworkCount:
-        from workbench.epoch_times import network_key
-
-        key = network_key(self.hyperparameters)
-        count = self._counts.get(key) or self._counted_or_told(self.hyperparameters)
-        self._counts[key] = count
+    def _show(self, count: NetworkCount | str) -> None:
         if isinstance(count, str):
-            raise WorkbenchError(count)
-        return count
-
-    def _put(self, count: NetworkCount | str) -> None:
-        self.counting = ""
-        if isinstance(count, str):
-            self.problem, self.figures, self.said = count, {}, ""
+            self._put(counting="", problem=count, figures={}, said="")
             return
-        from workbench.epoch_times import cost_at, epoch_times, network_key, told_change
-
         chosen, before = self.hyperparameters, self._before
-        cost = cost_at(count, chosen, pictures=len(self._data.train))
-        earlier = self._counts.get(network_key(before))
-        was = None if earlier is None or isinstance(earlier, str) else cost_at(earlier, before, pictures=cost.pictures)
-        times = epoch_times(self._recordings, count, chosen, cost)
-        self.figures = figures_of(chosen, cost, was, times)
-        self.said = told_change(before, chosen, was, cost) if was is not None else ""
+        cost = cost_at(count, chosen, pictures=self._pictures)
+        earlier = self._counts.known(before)
+        was = cost_at(earlier, before, pictures=self._pictures) if isinstance(earlier, NetworkCount) else None
+        figures = figures_of(chosen, cost, was, epoch_times(self._recordings, count, chosen, cost))
+        self._put(counting="", figures=figures, said="" if was is None else told_change(before, chosen, was, cost))
 
-    # Short runs --------------------------------------------------------------------------------------------------
+    # Short runs, and a search ------------------------------------------------------------------------------------
 
     @traitlets.observe("started")
     def _run(self, change: Any) -> None:
-        from workbench.epoch_times import network_key
-
         with self._lock:
             if not change.new or (self.job is not None and not self.job.ended):
                 return
-            if not len(self._data.train) or not len(self._data.validation):
-                self.outcome = f"{self._data.name} lacks pictures to learn from or to be judged on: nothing can be run."
+            if lacking := self._short.lacking():
+                self._put(outcome=lacking)
                 return
-            if self._counter is not None and network_key(self.hyperparameters) in self._counts:
+            if self._counter is not None and self._counts.known(self.hyperparameters) is not None:
                 self._counter.stop()  # the other widths can wait
-            plan = self.hyperparameters
-            chosen = plan.replace(epochs=min(plan.epochs, self.epochs_of_run))
-            name = self._free_name(plan)
-            self._records[name] = []
-            row = {"name": name, "state": "running", "told": "running", "accuracy": "", "seconds": "", "curve": []}
-            self.table = [*self.table, row | {"epochs": chosen.epochs}]
-            self.progress, self.outcome = {"share": 0, "told": "getting ready …"}, ""
+            name, steps = self._short.begin(self.hyperparameters, self.epochs_of_run)
+            self._put(table=self._short.rows, progress={"share": 0, "told": "getting ready …"}, outcome="")
             self.job = Job(
-                self._train(chosen),
+                steps,
                 on_step=lambda record: self._learn(name, record),
                 on_change=lambda job: self._end(name, job),
             ).start()
@@ -291,116 +250,20 @@ class HyperparameterExplorer(View):
         if change.new and self.job is not None:
             self.job.stop()
 
-    def _train(self, chosen: HyperParameters) -> Generator[Record, None, None]:
-        from workbench.models import build_model
-        from workbench.training import train
-
-        if self._small is None:
-            data, most = self._data, self._most
-            train_few, validation_few = _some(data.train, most["train"]), _some(data.validation, most["validation"])
-            self._small = replace(data, train=train_few, validation=validation_few)
-        data = self._small
-        shape, classes = data.shape, len(data.labels)
-        model = build_model(chosen.model, classes=classes, shape=shape, width=chosen.width, seed=chosen.seed)
-        yield from train(model, data, chosen, device=self._device, record_every=5)
-
     def _learn(self, name: str, record: Record) -> None:
-        self._records[name].append(record)
-        left = record.seconds * (record.steps / record.step - 1)
-        told_left = f"step {record.step:,} of {record.steps:,}, about {format_seconds(left)} left"
-        self.progress = {"share": record.step / record.steps, "told": told_left}
-        if record.kind == "epoch":
-            self._write(name, curve=_curve(self._records[name]))
+        self._put(progress=self._short.note(name, record), table=self._short.rows)
 
     def _end(self, name: str, job: Job) -> None:
         if not job.ended:
             return
-        records = self._records[name]
-        ends = [record for record in records if record.validation_accuracy is not None]
-        accuracy = ends[-1].validation_accuracy if ends else None
-        seconds = format_seconds(records[-1].seconds) if records else ""
-        where = (
-            f"measured here, now, {records[-1].device}, {records[-1].precision}" if records else "measured here, now"
-        )
-        ending = {"finished": f"finished ({where})", "stopped": f"stopped ({where})", "failed": f"failed: {job.error}"}
-        share = "" if accuracy is None else format_share(accuracy)
-        self._write(name, state=job.state, told=ending[job.state], accuracy=share, seconds=seconds)
-        self.progress = {}
-        if job.state == "finished" and accuracy is not None:
-            self.outcome = (
-                f"{name}: {share} of the validation pictures named rightly after {seconds}{self._beside(name)}"
-            )
-        else:
-            self.outcome = f"{name}: {ending[job.state].rstrip('.')}."
-
-    def _beside(self, name: str) -> str:
-        """How a finished run compares with the best one before it."""
-        reached = {
-            row["name"]: row["curve"][-1][1] for row in self.table if row["state"] == "finished" and row["curve"]
-        }
-        mine = reached.pop(name)
-        if not reached:
-            return " (measured here, now)."
-        best = max(reached, key=lambda other: reached[other])
-        points = 100 * (mine - reached[best])
-        return (
-            f", {points:+.1f} points against {best} (measured here, now). One run of each does not tell that from luck."
-        )
-
-    def _write(self, name: str, **values: Any) -> None:
         with self._lock:
-            self.table = [row | values if row["name"] == name else row for row in self.table]
-
-    def _free_name(self, plan: HyperParameters) -> str:
-        usual, chosen = asdict(self._usual), asdict(plan)
-        changes = [told_value(field, chosen[field]) for field in chosen if chosen[field] != usual[field]]
-        name = ", ".join(changes) or "as recommended"
-        number = 1 + sum(row["name"] == name or row["name"].startswith(f"{name} (") for row in self.table)
-        return name if number == 1 else f"{name} ({number})"
-
-    def _told_subset(self) -> str:
-        parts = []
-        for split, what in ((self._data.train, "training"), (self._data.validation, "validation")):
-            taken = min(len(split), self._most[split.name])
-            parts.append(
-                f"{taken:,} of {len(split):,} {what} pictures"
-                if taken < len(split)
-                else f"all {taken:,} {what} pictures"
-            )
-        return f"{parts[0]}, judged on {parts[1]}; the same for every run"
-
-    # A search ----------------------------------------------------------------------------------------------------
+            outcome = self._short.end(name, job)
+            self._put(table=self._short.rows, progress={}, outcome=outcome)
 
     @traitlets.validate("trials")
     def _check_trials(self, proposal: Any) -> tuple[Trial, ...]:
-        trials = tuple(proposal.value) if isinstance(proposal.value, Iterable) else (proposal.value,)
-        for trial in trials:
-            if not hasattr(trial, "sampled"):
-                raise WorkbenchError(
-                    f"trials = {shortened(repr(proposal.value))}: give a list of what wb.search_hyperparameters yields."
-                )
-        return trials
+        return checked_trials(proposal.value)
 
     @traitlets.observe("trials")
     def _show_search(self, change: Any) -> None:
-        self.search = search_facts(self.trials)
-
-
-def _some(split: Split, most: int) -> Split:
-    """At most so many pictures, each class with its share."""
-    from workbench.splits import stratified
-
-    if len(split) <= most:
-        return split
-    return split.subset(stratified(split.labels.numpy(), [most], seed=0)[0].tolist())
-
-
-def _curve(records: Iterable[Record]) -> list[list[float]]:
-    """Epoch, validation accuracy and loss; a loss that is no number ends a run, and is no point."""
-    return [
-        [record.epoch, record.validation_accuracy, record.validation_loss]
-        for record in records
-        if record.validation_accuracy is not None
-        and record.validation_loss is not None
-        and math.isfinite(record.validation_loss)
-    ]
+        self._put(search=search_facts(self.trials))

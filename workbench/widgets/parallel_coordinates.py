@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import WorkbenchError
+from workbench.sealed import shortened
 from workbench.units import format_number, format_share
 from workbench.widgets.hyperparameter_controls import short
 
 if TYPE_CHECKING:
     from workbench.search import Trial
+
+
+def checked_trials(given: Any) -> tuple[Trial, ...]:
+    """`given` as trials. Raises WorkbenchError for anything else."""
+    trials = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not all(hasattr(trial, "sampled") for trial in trials):
+        raise WorkbenchError(
+            f"trials = {shortened(repr(given))}: give a list of what wb.search_hyperparameters yields."
+        )
+    return trials
 
 
 def search_facts(trials: Sequence[Trial]) -> dict[str, Any]:

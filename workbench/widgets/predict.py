@@ -31,19 +31,19 @@ class Predict(View):
     module = "predict"
     title = "A guess, and what came out"
 
-    question = traitlets.Unicode().tag(sync=True)
-    unit = traitlets.Unicode().tag(sync=True)
-    choices = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    question = traitlets.Unicode(read_only=True).tag(sync=True)
+    unit = traitlets.Unicode(read_only=True).tag(sync=True)
+    choices = traitlets.List(traitlets.Unicode(), read_only=True).tag(sync=True)
     draft = traitlets.Unicode().tag(sync=True)  # what is in the field
     asked = traitlets.Int(0).tag(sync=True)  # the browser counts up: lock it in
-    done = traitlets.Int(0).tag(sync=True)  # the last such wish that was dealt with
+    done = traitlets.Int(0, read_only=True).tag(sync=True)  # the last such wish that was dealt with
     value = traitlets.Any(None, read_only=True).tag(sync=True)
-    guessed = traitlets.Unicode().tag(sync=True)  # the guess with its unit, "" where there is none
-    locked = traitlets.Unicode().tag(sync=True)  # when it was
-    known = traitlets.Unicode().tag(sync=True)  # why a further guess does not count, "" where it does
-    figure = traitlets.Dict().tag(sync=True)  # what came out
-    problem = traitlets.Unicode().tag(sync=True)
-    kept = traitlets.Unicode().tag(sync=True)  # why it is not in the record
+    guessed = traitlets.Unicode(read_only=True).tag(sync=True)  # the guess with its unit, "" where there is none
+    locked = traitlets.Unicode(read_only=True).tag(sync=True)  # when it was
+    known = traitlets.Unicode(read_only=True).tag(sync=True)  # why a further guess does not count, "" where it does
+    figure = traitlets.Dict(read_only=True).tag(sync=True)  # what came out
+    problem = traitlets.Unicode(read_only=True).tag(sync=True)
+    kept = traitlets.Unicode(read_only=True).tag(sync=True)  # why it is not in the record
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Predict(View):
         self._attempts = [each for each in self.record.of("predicted", self.id, **asked) if _is_attempt(each)]
         super().__init__(**asked)
         measured = self.record.of("measured", self.id, question=question, machine=machine())
-        self.known = KNOWN if measured else ""
+        self._put(known=KNOWN if measured else "")
         self._show()
 
     def lock(self, guess: float | str) -> None:
@@ -107,8 +107,7 @@ class Predict(View):
                 sentence = f"{sentence} {AFTERWARDS}"
             facts = {"question": self.question, "unit": unit, "value": found, "origin": origin, "device": device}
             self.record.note("measured", self.id, once=("question", "machine", "device", "origin"), **facts)
-            self.known = KNOWN
-            self.figure = {"value": found, "told": told, "origin": origin, "sentence": sentence}
+            self._put(known=KNOWN, figure={"value": found, "told": told, "origin": origin, "sentence": sentence})
             self._show()
         return sentence
 
@@ -138,20 +137,21 @@ class Predict(View):
                     raise WorkbenchError("Choose one of them first.")
                 self.lock(self.draft if self.choices else read_number(self.draft, self.unit))
             except WorkbenchError as error:
-                self.problem = str(error)
-            self.done = self.asked
+                self._put(problem=str(error))
+            self._put(done=self.asked)
 
     def _show(self) -> None:
         counting = self._counting()
         with self.hold_sync():
-            self.problem = ""
-            self.kept = self.record.said
+            self._put(problem="", kept=self.record.said)
             if counting:
                 answer = counting["answer"]
-                self.set_trait("value", answer)
-                self.guessed = answer if self.choices else told_number(answer, self.unit)
                 marked = f" {AFTERWARDS}" if counting["known"] else ""
-                self.locked = f"Locked in on {told_time(counting['when'])}.{marked}"
+                self._put(
+                    value=answer,
+                    guessed=answer if self.choices else told_number(answer, self.unit),
+                    locked=f"Locked in on {told_time(counting['when'])}.{marked}",
+                )
 
 
 def _is_attempt(entry: Entry) -> bool:

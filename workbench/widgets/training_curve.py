@@ -1,4 +1,4 @@
-"""What `TrainingDashboard` knows of one run: its records, the points to draw, and how they are told in words."""
+"""What `TrainingDashboard` knows of one run: its records, and the points to draw."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from workbench.devices import find_device
 from workbench.errors import WorkbenchError
 from workbench.sealed import shortened
 from workbench.training import Record, train
-from workbench.units import format_bytes, format_rate, format_seconds, format_share
-from workbench.widgets.worker import State
 
 MOST_POINTS = 400  # a chart is hardly wider, and each picture of the state carries them all
 
@@ -128,85 +126,6 @@ def checked_steps(name: Any, steps: Any, all_steps: Iterable[Any]) -> None:
         raise WorkbenchError(f"{name} has ended already: call train(...) anew for another run.")
     if inspect.getgeneratorstate(steps) == inspect.GEN_RUNNING or sum(each is steps for each in all_steps) > 1:
         raise WorkbenchError(f"{name} is a training that another run has taken: call train(...) for each of them.")
-
-
-def figures(records: list[Record], peak: float, ended: bool) -> list[list[str]]:
-    """The current numbers as people read them: what, how much, and what to know about it."""
-    if not records:
-        return []
-    last = records[-1]
-    found = next((record for record in reversed(records) if record.validation_accuracy is not None), None)
-    since = f"mean of epoch {last.epoch}" if last.kind == "epoch" else "since the last record"
-    rows = [["Training accuracy", format_share(last.accuracy), f"loss {last.loss:.3g}, {since}"]]
-    if found is None or found.validation_accuracy is None or found.validation_loss is None:
-        rows.append(["Validation accuracy", "–", "comes after an epoch"])
-    else:
-        note = f"loss {found.validation_loss:.3g}, after epoch {found.epoch}"
-        rows.append(["Validation accuracy", format_share(found.validation_accuracy), note])
-    rows.append(["Learning rate", f"{last.learning_rate:.3g}", f"peak {peak:.3g}" if peak else "of the last step"])
-    rows.append(["Pictures per second", format_rate(last.pictures_per_second), "in training"])
-    kind = "of this process" if last.device == "cpu" else "peak on the GPU"
-    rows.append(["Memory", format_bytes(last.memory_bytes), kind])
-    if ended:
-        rows.append(["Time", format_seconds(last.seconds), "training and validation"])
-    else:
-        rows.append(["Time left", format_seconds(_left(last)), "at the pace so far"])
-    return rows
-
-
-def origin(run: TrainingCurve, *, here: bool) -> str:
-    """Where the figures were measured: told on this machine, or on a page that may be read anywhere."""
-    if not run.records:
-        return ""
-    when = "here, now," if here else f"{run.date},"
-    return f"Measured {when} on {run.device}, in {run.records[-1].precision}."
-
-
-def place(records: list[Record]) -> str:
-    """How far a run has come."""
-    if not records:
-        return ""
-    last = records[-1]
-    return f"step {last.step:,} of {last.steps:,}, epoch {last.epoch:,} of {last.epochs:,}"
-
-
-def advice(run: TrainingCurve) -> str:
-    """What the controls do to this run."""
-    if not run.records:
-        return ""
-    stop = "Stop keeps the network as it is by then"
-    stop += ", and a resume point to go on from." if run.resume_point is not None else "; there is no resume point."
-    return stop if run.start else f"{stop} The learning rate of this run cannot be changed from here."
-
-
-def sentence(run: TrainingCurve, state: State, error: str) -> str:
-    """How it stands with a run."""
-    last = run.records[-1] if run.records else None
-    place = f"step {last.step:,} of {last.steps:,}" if last else "its first record"
-    at = f"at {place}" if last else f"before {place}"
-    if state == "failed":
-        return f"{run.name} failed {at}: {error}"
-    if state == "stopped":
-        kept = " A resume point is kept." if last and run.resume_point is not None else ""
-        return f"{run.name} was stopped by you {at}.{kept}"
-    if last is None:
-        waits = {"paused": "is paused before its first step", "finished": "ended without a record"}
-        return f"{run.name} {waits.get(state, 'is getting ready' if state == 'running' else 'waits for its turn')}."
-    share, kind = (last.accuracy, "training") if run.validation is None else (run.validation, "validation")
-    right = f"{format_share(share)} of the {kind} pictures right"
-    if state == "finished":
-        return f"{run.name} is finished: {right} after {_counted(last.epochs)}, in {format_seconds(last.seconds)}."
-    if state == "paused":
-        return f"{run.name} is paused at {place}: {right}."
-    return f"{run.name}: epoch {last.epoch} of {last.epochs}, {right}; {format_seconds(_left(last))} left."
-
-
-def _counted(epochs: int) -> str:
-    return f"{epochs:,} epoch{'s' if epochs != 1 else ''}"
-
-
-def _left(record: Record) -> float:
-    return record.seconds / record.step * (record.steps - record.step)
 
 
 def _epochs(record: Record) -> float:

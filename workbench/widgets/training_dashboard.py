@@ -15,17 +15,16 @@ from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.sealed import shortened
 from workbench.training import Record
-from workbench.units import format_share
-from workbench.widgets.training_curve import TrainingCurve, advice, checked_steps, figures, origin, place, sentence
+from workbench.widgets.training_curve import TrainingCurve, checked_steps
+from workbench.widgets.training_told import TABLE_HEAD, facts, sentence, table_row
 from workbench.widgets.view import View
-from workbench.widgets.worker import Job, State
+from workbench.widgets.worker import Job
 
 Steps = Generator[Any, Any, Any]
 
 _SECONDS_BETWEEN = 0.2  # pictures of the state; a reader sees no more
 _SHARE_OF_TIME = 0.01  # that telling may take from training
 _SECONDS_BETWEEN_EPOCHS = 3.0  # told to a screen reader
-_STATES: dict[State, str] = {"stopped": "stopped by you"}
 _UNFINISHED = "a page is made of runs that have ended. Wait for them with result(), or stop them."
 
 
@@ -40,8 +39,8 @@ class TrainingDashboard(View):
     module = "training_dashboard"
     title = "Training"
 
-    shown = traitlets.Dict().tag(sync=True)
-    said = traitlets.Unicode().tag(sync=True)  # for screen readers: changes of state and ends of epochs
+    shown = traitlets.Dict(read_only=True).tag(sync=True)
+    said = traitlets.Unicode(read_only=True).tag(sync=True)  # for screen readers: changes of state and ends of epochs
     paused = traitlets.Bool(False).tag(sync=True)
     stops = traitlets.Int(0).tag(sync=True)  # the browser counts up: stop the run at hand
     learning_rate = traitlets.Float(0.0).tag(sync=True)
@@ -129,14 +128,8 @@ class TrainingDashboard(View):
         """The sentence, and a table of the runs."""
         from workbench.page import table
 
-        rows = []
-        for name, run in self._runs.items():
-            if run.records:
-                r = run.records[-1]
-                validation = "–" if run.validation is None else format_share(run.validation)
-                rows.append((name, f"{r.epoch:,}", f"{r.loss:.3g}", format_share(r.accuracy), validation))
-        head = ("run", "epoch", "training loss", "training accuracy", "validation accuracy")
-        return [*super().fallback(), table("The last record of each run", head, rows, numeric=range(1, 5))]
+        rows = [table_row(run) for run in self._runs.values() if run.records]
+        return [*super().fallback(), table("The last record of each run", TABLE_HEAD, rows, numeric=range(1, 5))]
 
     def to_html(self, path: Any = None) -> str:
         """One page of runs that have ended: the charts, the table and the sentence, without the controls."""
@@ -154,10 +147,11 @@ class TrainingDashboard(View):
             if first:
                 self.learning_rate = run.peak
             if changed:
-                self.said = f"{run.name}: peak learning rate {run.peak:.3g} from step {record.step:,} on."
+                self._put(said=f"{run.name}: peak learning rate {run.peak:.3g} from step {record.step:,} on.")
             now = time.monotonic()
             if record.kind == "epoch" and now > self._told_at + _SECONDS_BETWEEN_EPOCHS:
-                self._told_at, self.said = now, self._sentence(run.name)
+                self._told_at = now
+                self._put(said=self._sentence(run.name))
             if first or now > self._next_at:
                 self._tell()
 
@@ -165,7 +159,7 @@ class TrainingDashboard(View):
         try:
             with self._telling:
                 self._tell()
-                self.said = self._sentence(run.name)
+                self._put(said=self._sentence(run.name))
         finally:
             with self._telling:
                 if all(job.ended for job in self._jobs.values()):
@@ -174,22 +168,7 @@ class TrainingDashboard(View):
     def _tell(self) -> None:
         """Show the state, and not again until a hundred times as long has gone by as that took."""
         begun = time.monotonic()
-        run = self._at_hand()
-        job = self._jobs[run.name]
-        states = {name: _STATES.get(job.state, job.state) for name, job in self._jobs.items()}
-        self.shown = {
-            "runs": [each.to_mapping() | {"state": states[name]} for name, each in self._runs.items()],
-            "at_hand": run.name,
-            "ended": job.ended,
-            "figures": figures(run.records, run.peak, job.ended),
-            "share": run.records[-1].step / run.records[-1].steps if run.records else 0.0,
-            "sentence": self.told(),
-            "origin": origin(run, here=True),
-            "recorded": origin(run, here=False),
-            "start": run.start,
-            "place": place(run.records),
-            "advice": advice(run),
-        }
+        self._put(shown=facts(self._runs, self._jobs, self._at_hand()) | {"sentence": self.told()})
         now = time.monotonic()
         self._next_at = now + max(_SECONDS_BETWEEN, (now - begun) / _SHARE_OF_TIME)
 

@@ -27,7 +27,8 @@ class View(anywidget.AnyWidget):
     """A widget whose browser side is what all share, what it `uses`, and its `module`; its state is plain values.
 
     live: a kernel stands behind it; False on a page that `to_html` wrote. job: what it has the worker do, if anything;
-    it is stopped when the widget is closed, and when the cell that made it is run again.
+    it is stopped when the widget is closed, and when the cell that made it is run again. Traits that only show what
+    was found are read-only, for a cell; the widget itself sets them with `_put`.
     """
 
     module: ClassVar[str]
@@ -36,11 +37,12 @@ class View(anywidget.AnyWidget):
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = traitlets.Unicode().tag(sync=True)
-    live = traitlets.Bool(True).tag(sync=True)
+    live = traitlets.Bool(True, read_only=True).tag(sync=True)
     job: Job | None = None
 
     def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits)
+        self._put(**traits)
+        super().__init__()
         cell, run = _current_cell()
         if cell:
             before, views = _in_cell.get(cell, (run, []))
@@ -50,6 +52,11 @@ class View(anywidget.AnyWidget):
                         view.leave()
                 views = []
             _in_cell[cell] = (run, [*views, weakref.ref(self)])
+
+    def _put(self, **traits: Any) -> None:
+        """Set traits one after the other, those too that are read-only for others."""
+        for name, value in traits.items():
+            self.set_trait(name, value)
 
     def leave(self) -> None:
         """Stop what it has the worker do."""

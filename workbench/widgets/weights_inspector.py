@@ -46,15 +46,15 @@ class WeightsInspector(View):
     module = "weights_inspector"
     title = "What the weights file holds"
 
-    tensors = traitlets.List(traitlets.Dict()).tag(sync=True)
+    tensors = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
     chosen = traitlets.Unicode().tag(sync=True)
-    details = traitlets.List(traitlets.Dict()).tag(sync=True)
-    name = traitlets.Unicode().tag(sync=True)
-    sentence = traitlets.Unicode().tag(sync=True)
-    rounding = traitlets.Unicode(_ROUNDING).tag(sync=True)
-    precisions = traitlets.Dict().tag(sync=True)
-    files: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    facts: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    details = traitlets.List(traitlets.Dict(), read_only=True).tag(sync=True)
+    name = traitlets.Unicode(read_only=True).tag(sync=True)
+    sentence = traitlets.Unicode(read_only=True).tag(sync=True)
+    rounding = traitlets.Unicode(_ROUNDING, read_only=True).tag(sync=True)
+    precisions = traitlets.Dict(read_only=True).tag(sync=True)
+    files: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
+    facts: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
 
     def __init__(self, source: Path | str | Run, *, resume_point: Path | str | None = None) -> None:
         weights, beside = _paths(source)

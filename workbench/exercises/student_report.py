@@ -129,7 +129,8 @@ def _predicted(entry: Entry, measured: list[Entry]) -> tuple[str, ...]:
     if not found:
         return _said(entry, "question"), guess, "not yet", "", _when(entry)
     last = found[-1]
-    came_out = f"{_number(last, 'value')} ({_said(last, 'origin')})"
+    origin = _said(last, "origin").replace(" here, now", "")  # the columns beside it say where, and when
+    came_out = f"{_number(last, 'value')} ({origin})"
     return _said(entry, "question"), guess, came_out, _said(last, "device") or _said(last, "machine"), _when(entry)
 
 

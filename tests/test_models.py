@@ -1,9 +1,12 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
 from workbench.errors import WorkbenchError
-from workbench.models import ZOO, Classifier, ModelSpec, Normalise, build_from_spec, build_model, spec_of
+from workbench.models import ZOO, Classifier, ModelSpec, Normalise, ResidualBlock, build_from_spec, build_model, spec_of
 from workbench.pictures import Preprocessing
 
 PREPROCESSING = Preprocessing(height=32, width=32, channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
@@ -32,6 +35,25 @@ def test_width_scales_every_layer(name):
 
     assert name == "linear" or count(0.5) < 0.6 * count(1) < 0.6 * 0.6 * count(2)
     assert build_model(name, shape=(20, 16, 1), width=0.25)(torch.randn(2, 1, 20, 16)).shape == (2, 10)
+
+
+def test_a_narrow_resnet_is_the_same_network_and_does_not_end_the_process():
+    """PyTorch 2.15 writes past its memory in the gradient of such a short cut as it is usually written."""
+    code = (
+        "import torch\n"
+        "from workbench.models import ResidualBlock\n"
+        "for channels, units in ((4, 8), (7, 14)):\n"
+        "    block = ResidualBlock(channels, units, 2).to(memory_format=torch.channels_last)\n"
+        "    pictures = torch.randn(64, channels, 27, 28).to(memory_format=torch.channels_last).requires_grad_()\n"
+        "    for _ in range(10):\n"
+        "        block(pictures).square().sum().backward()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    block, pictures = ResidualBlock(4, 8, 2).double().eval(), torch.randn(2, 4, 9, 12, dtype=torch.float64)
+    conv, norm = block.short_cut
+    usual = norm(nn.functional.conv2d(pictures, conv.weight, stride=2))
+    torch.testing.assert_close(block(pictures), torch.relu(block.body(pictures) + usual))
 
 
 def test_a_spec_survives_its_mapping_and_builds_the_same_network():

@@ -5,6 +5,7 @@
 #   make test       everything that CI checks: make check, then all tests
 #   make check      style, types and the direction of imports
 #   make stress     the long tests: kills, altered files, soaks
+#   make bench      the races of benchmarks/README.md, for hours      (PEERS=PYTHON: one that has the rivals installed)
 #   make setup      only the set-up      (TORCH=cpu: PyTorch's CPU build, 1 GB instead of 6)
 #   make clean      remove .venv and the tools' caches; data and runs stay
 
@@ -26,7 +27,12 @@ WHAT  := -c constraints.txt -C editable_mode=compat -e '.[lab,serve,test]'
 BY_UV  = $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(if $(filter-out default,$(TORCH)),--torch-backend=$(TORCH)) $(WHAT)
 BY_PIP = $(BIN)/python -m pip install $(if $(filter-out default auto,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/$(TORCH)) $(WHAT)
 
-.PHONY: help setup lab workflow test check stress constraints clean
+RACES  = training inference loading start search gpu serving dashboard explorer slider devices
+OPTIONS_start    = --lab --notebooks
+OPTIONS_training = $(if $(PEERS),--peers $(PEERS))
+OPTIONS_serving  = $(if $(PEERS),--peers $(PEERS))
+
+.PHONY: help setup lab workflow test check stress bench constraints clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +56,10 @@ check: $(READY)
 
 stress: $(READY)
 	WORKBENCH_STRESS=1 $(BIN)/python -m pytest -m stress $(ARGS)
+
+# A race that cannot be run here says why, and the next one begins.
+bench: $(READY)
+	@$(foreach race,$(RACES),echo; echo '== $(race)'; $(BIN)/python -m benchmarks $(race) $(OPTIONS_$(race)) || echo '$(race): not measured';)
 
 # The newest versions that every supported Python can take. `make test` then installs and tests them.
 constraints: $(READY)

@@ -10,7 +10,11 @@ from workbench.processor import let_idle_threads_sleep
 
 
 def main() -> None:
-    names = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+    names = [
+        path.stem
+        for path in sorted(Path(__file__).parent.glob("[a-z]*.py"))
+        if "\ndef main(" in path.read_text(encoding="utf-8")
+    ]
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         sys.exit(f"Usage: python -m benchmarks NAME [options], where NAME is one of: {', '.join(names)}.")
     name = sys.argv.pop(1)

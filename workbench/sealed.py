@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from workbench.errors import WorkbenchError
@@ -66,6 +65,8 @@ def unseal(text: str, *, indent: int | None = None) -> dict[str, Any]:
 
 def versions(*packages: str) -> dict[str, str]:
     """Installed version of each package, and of the workbench; "unknown" where it runs without being installed."""
+    from importlib.metadata import PackageNotFoundError, version  # loads email and zipfile: a tenth of `workbench --help`
+
     found = {}
     for package in ("workbench", *packages):
         try:

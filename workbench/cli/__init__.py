@@ -8,7 +8,8 @@ from workbench.cli.app import app
 from workbench.cli.console import run_command
 from workbench.processor import let_idle_threads_sleep
 
-# Each adds its commands to the app, in the order of --help; none loads what its commands work with.
+# Each adds its commands to the app, in the order of --help; none loads what its commands work with, and none postpones
+# its annotations: typer would compile each of them from text, twice.
 _COMMANDS = ("machine", "compare", "bench", "deliver", "serve", "classroom")
 
 

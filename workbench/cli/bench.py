@@ -1,14 +1,11 @@
 """Commands of the bench: train, evaluate, search."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.atomic import write_bytes
 from workbench.cli import choices, console
 from workbench.cli.app import (
     AsJson,
@@ -195,7 +192,7 @@ def search(
     say(f"Next: workbench train --data {data or choices.DATA} --hyperparameters {out / 'hyperparameters.json'}")
 
 
-def _trial_line(trial: Trial, trials: int) -> str:
+def _trial_line(trial: "Trial", trials: int) -> str:
     from workbench.units import format_seconds, format_share
 
     value = "–" if trial.value is None else format_share(trial.value)
@@ -207,11 +204,12 @@ def _trial_line(trial: Trial, trials: int) -> str:
     )
 
 
-def _search_plots(folder: Path, trials: list[Trial], storage: Path) -> list[Path]:
+def _search_plots(folder: Path, trials: list["Trial"], storage: Path) -> list[Path]:
     """Draw the search: its history, what went with what, and (from four results on) what mattered."""
     import io
 
     from workbench import plots
+    from workbench.atomic import write_bytes
     from workbench.errors import WorkbenchError
     from workbench.search import importances
 

@@ -1,7 +1,5 @@
 """Commands for a teacher: classroom build, classroom compare."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Commands that compare devices: record, compare."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -140,7 +138,7 @@ def compare(
     say(f"Page: {page}")
 
 
-def _recordings(folder: Path | None, more: Iterable[Path], skipped: list[str]) -> tuple[Recording, ...]:
+def _recordings(folder: Path | None, more: Iterable[Path], skipped: list[str]) -> tuple["Recording", ...]:
     """Those of the folder, and the files besides, each once."""
     from workbench.recordings import FOLDER, load_recordings, read_recording, told_apart
 
@@ -189,7 +187,7 @@ def _new_file(device: str) -> Path:
     return path
 
 
-def _tell(recording: Recording) -> None:
+def _tell(recording: "Recording") -> None:
     from workbench.comparison import Comparison
 
     found = Comparison(recording.measurements)

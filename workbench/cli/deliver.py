@@ -1,7 +1,5 @@
 """Commands that deliver: export, classify, and the whole workflow."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

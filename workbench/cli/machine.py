@@ -1,7 +1,5 @@
 """Commands about this machine: doctor, devices, lab."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

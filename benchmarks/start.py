@@ -1,0 +1,243 @@
+"""How long one waits before anything happens: imports, --help, a first answer, JupyterLab's first widget, a notebook.
+
+Each start is a new process, from before it is made until it has ended. They take turns in several rounds after one that
+is not counted, so that what the disk has to give is in memory for all; a figure is the median over the rounds, with the
+lowest and the highest as its spread. The bare Python is the limit: no start can be shorter. `import torch` is what a
+command would pay that loads it unasked.
+
+    --lab          `workbench lab --no-browser`, as `make lab BROWSER=no` does it, on a copy of the lessons: from the
+                   command until the server answers, the page's kernel is idle, and the first widget is there
+    --notebooks    each lesson from top to bottom in a kernel of its own, without a browser, once and in order
+
+The data sets are in their cache before: with --notebooks the first load would be counted where it happens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.inference import machine
+from workbench.footprint import measure_footprint
+from workbench.recordings import REFERENCE
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 1800.0
+FIRST_ANSWER = "first answer of a bundle, no torch"
+# A goal is for the median of the whole process on the machine at hand.
+GOALS = {"import workbench": 0.1, "workbench --help": 0.3}
+NOTEBOOKS_GOAL = 360.0
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+
+def main() -> None:
+    """Start everything in turns, then print tables and one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--lab", action="store_true", help="JupyterLab to its first widget as well")
+    parser.add_argument("--notebooks", action="store_true", help="run every lesson as well")
+    options = parser.parse_args()
+    if options.rounds < 5:
+        parser.error("--rounds: at least 5, or the spread means nothing")
+    result: dict[str, Any] = {"benchmark": "start", "origin": "measured", "rounds": options.rounds, **machine()}
+    print(f"{result['processor']}, {result['usable_cores']} usable cores; median (lowest – highest)")
+    result["starts"] = _starts(options.rounds)
+    if options.lab:
+        result["lab"] = _lab(options.rounds)
+    if options.notebooks:
+        result["notebooks"] = _notebooks()
+    print(f"load average when it began: {result['load_average']}; when it ended: {machine()['load_average']}")
+    print(json.dumps(result))
+
+
+def _starts(rounds: int) -> dict[str, Any]:
+    def python(*arguments: str) -> Callable[[], float]:
+        return lambda: _seconds([sys.executable, *arguments])
+
+    starts: dict[str, Callable[[], float]] = {
+        "python -c pass": python("-c", "pass"),
+        "import workbench": python("-c", "import workbench"),
+        "import torch": python("-c", "import torch"),
+        "workbench --help": python("-c", "from workbench.cli import main; main()", "--help"),
+        FIRST_ANSWER: lambda: measure_footprint(REFERENCE).seconds_to_first_answer,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in starts}
+    names = [*starts]
+    for round_number in range(rounds + 1):
+        turn = round_number % len(names)  # no start always follows the same one
+        for name in names[turn:] + names[:turn]:
+            seconds = starts[name]()
+            if round_number > 0:
+                taken[name].append(seconds)
+    rows = {}
+    for name, values in taken.items():
+        rows[name] = _summary(values) | {"goal": GOALS.get(name)}
+        _tell(name, rows[name], "ms", 1e3)
+    return rows
+
+
+def _seconds(command: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def _lab(rounds: int) -> dict[str, Any]:
+    from browser.lab import NO_BROWSER, find_browser
+
+    path = find_browser()
+    stages: dict[str, list[float]] = {}
+    for _ in range(rounds + 1):
+        for stage, seconds in _lab_once(path).items():
+            stages.setdefault(stage, []).append(seconds)
+    rows = {stage: _summary(values[1:]) for stage, values in stages.items()}  # the first is warm-up
+    print("workbench lab --no-browser, from the command")
+    for stage, row in rows.items():
+        _tell(f"  until {stage}", row, "s", 1.0)
+    if path is None:
+        print(f"  {NO_BROWSER}: how long the first widget takes was not measured")
+    return {"browser": path is not None, "stages": rows}
+
+
+def _lab_once(browser: str | None) -> dict[str, float]:
+    """Seconds from the command to each stage; in a copy, so that nothing of the user's is used."""
+    stages = {}
+    with _copy("notebooks", "workbench") as folder:
+        own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+        own |= {f"JUPYTERLAB_{kind}_DIR": str(folder / kind.lower()) for kind in ("SETTINGS", "WORKSPACES")}
+        environment = os.environ | own | {"WORKBENCH_LEARNER": str(folder / "learner.json")}
+        command = [sys.executable, "-m", "workbench", "lab", "--no-browser"]
+        with (folder / "server.log").open("wb") as log:
+            start = time.perf_counter()
+            process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            address = _address(process, folder)
+            stages["the server answers"] = time.perf_counter() - start
+            if browser is not None:
+                for stage in _first_widget(browser, address):
+                    stages[stage] = time.perf_counter() - start
+        finally:
+            process.terminate()  # the server ends its kernels
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    return stages
+
+
+def _address(process: subprocess.Popen[bytes], folder: Path) -> str:
+    """Where the server answers, as it writes it down itself."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        for told in (folder / "runtime").glob("jpserver-*.json"):
+            try:
+                facts = json.loads(told.read_text(encoding="utf-8"))
+            except ValueError:  # it is being written
+                continue
+            return f"{facts['url']}lab/tree/notebooks/00_start_here.ipynb?token={facts['token']}"
+        time.sleep(0.02)
+    raise SystemExit(f"JupyterLab did not start:\n{(folder / 'server.log').read_text()[-2000:]}")
+
+
+def _first_widget(browser: str, address: str) -> Iterator[str]:
+    """Open the page, run all cells, and yield the name of each stage when it is reached."""
+    from browser.lab import chromium
+
+    with chromium(browser) as running:
+        page = running.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(120_000)
+        page.goto(address)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        yield "the page's kernel is idle"
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.locator("section.wb").first.wait_for(state="attached")
+        yield "its first widget is there"
+
+
+def _notebooks() -> dict[str, Any]:
+    from browser.lab import NOTEBOOKS
+
+    rows = {}
+    print(f"{'lesson':28} {'time':>8}   slowest cell")
+    with _copy("notebooks") as folder:
+        os.environ["WORKBENCH_LEARNER"] = str(folder / "learner.json")
+        for path in NOTEBOOKS:
+            row = rows[path.stem] = _lesson(folder / "notebooks" / path.name)
+            failed = f", {row['failed_cells']} cells failed" if row["failed_cells"] else ""
+            slowest = f"{row['slowest_cell']:.1f} s: …{row['ends_in'][-60:]}"
+            print(f"{path.stem:28} {row['seconds']:>6.1f} s   {slowest}{failed}")
+    total = sum(row["seconds"] for row in rows.values())
+    print(f"{'together':28} {total:>6.1f} s   goal: {NOTEBOOKS_GOAL:.0f} s, {_verdict(total, NOTEBOOKS_GOAL)}")
+    return {"lessons": rows, "seconds": total, "goal": NOTEBOOKS_GOAL}
+
+
+def _lesson(path: Path) -> dict[str, Any]:
+    """Run all its cells, as a learner does who has answered nothing yet; the kernel's start counts too."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    cells: list[tuple[float, str]] = []
+    began = failed = 0.0
+
+    def begin(**_: Any) -> None:
+        nonlocal began
+        began = time.perf_counter()
+
+    def end(cell: Any, execute_reply: Any, **_: Any) -> None:
+        nonlocal failed
+        cells.append((time.perf_counter() - began, cell.source.strip().splitlines()[-1]))
+        failed += execute_reply["content"]["status"] != "ok"
+
+    about = {"timeout": int(PATIENCE_SECONDS), "resources": {"metadata": {"path": path.parent}}}
+    client = NotebookClient(nbformat.read(path, as_version=4), allow_errors=True, **about)
+    client.on_cell_execute, client.on_cell_executed = begin, end
+    start = time.perf_counter()
+    client.execute()
+    slowest, line = max(cells)
+    row = {"seconds": time.perf_counter() - start, "slowest_cell": slowest, "ends_in": line}
+    return row | {"failed_cells": int(failed)}
+
+
+@contextmanager
+def _copy(*folders: str) -> Iterator[Path]:
+    """These folders of the checkout in a new place, so that no run of the user's is seen or changed."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        for name in folders:
+            shutil.copytree(ROOT / name, Path(scratch) / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        yield Path(scratch)
+
+
+def _summary(values: list[float]) -> dict[str, Any]:
+    return {"seconds": statistics.median(values), "lowest": min(values), "highest": max(values)}
+
+
+def _tell(name: str, row: dict[str, Any], unit: str, factor: float) -> None:
+    seconds, low, high, goal = (row.get(key) for key in ("seconds", "lowest", "highest", "goal"))
+    told = "" if goal is None else f"   goal: {factor * goal:,.0f} {unit}, {_verdict(seconds, goal)}"
+    digits = 0 if unit == "ms" else 1
+    spread = f"({factor * low:,.{digits}f} – {factor * high:,.{digits}f})"
+    print(f"{name:36} {factor * seconds:>8,.{digits}f} {unit} {spread:<20}{told}")
+
+
+def _verdict(seconds: float, goal: float) -> str:
+    return "met" if seconds < goal else "missed"
+
+
+if __name__ == "__main__":
+    main()

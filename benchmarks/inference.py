@@ -1,9 +1,17 @@
-"""CPU inference: the engines of a bundle beside PyTorch, on the same network, pictures and threads.
+"""CPU inference: `Predictor`, whose engine="auto" measures and picks, beside other engines on the same network.
 
 Every contender takes uint8 pictures (N, H, W, C) as a numpy array and gives probabilities as one, so that nobody leaves
 out preprocessing. They run interleaved in one process, in several rounds; a figure is the median over the rounds of the
 median in each, with the lowest and the highest round as its spread. Accuracy and the largest difference from eager
-PyTorch on the whole test set stand beside the speed.
+PyTorch on test pictures stand beside the speed; who gives another answer to more than 1 % of them is no rival.
+
+    Predictor …        ours: auto as it picked for this batch, each engine of the bundle, PyTorch, PyTorch in bf16
+    PyTorch …          the network in eager mode under no_grad, traced and frozen, and in torch.compile
+    ONNX Runtime …     exported and run by hand: a session with its defaults, preprocessing in numpy
+    OpenVINO …         the bundle's ONNX file, in fp32 and in the precision it chooses; only where it is installed
+
+Where int8 was left out of the bundle it races all the same, and is marked. bf16 on a processor without instructions for
+it is emulated, so slowly that it runs at the smallest batch alone.
 """
 
 from __future__ import annotations
@@ -14,60 +22,76 @@ import os
 import platform
 import statistics
 import tempfile
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 
+from benchmarks.peers.inference import EAGER, HOW_TO_ADD_OPENVINO, Call, openvino_module, peers
+from workbench.arguments import above_zero, whole_number
 from workbench.bundle import Bundle
-from workbench.checkpoint import save_weights, weights_from_bytes
+from workbench.checkpoint import save_weights
 from workbench.data import Data, load_dataset
-from workbench.export import export_bundle
+from workbench.devices import checked_threads
+from workbench.errors import WorkbenchError
+from workbench.export import export_bundle, quantize
 from workbench.hyperparameters import recommended
-from workbench.inference import ONNX_ENGINES, Predictor
+from workbench.inference import Predictor
 from workbench.measurement import measure
-from workbench.models import Classifier, build_model
+from workbench.models import build_model
+from workbench.parity import INT8_AGREEMENT
 from workbench.processor import processor_features, processor_name, usable_cores
 from workbench.sealed import now, versions
 from workbench.training import train
 
-Call = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-
-BASELINE = "eager"
+AUTO = "Predictor auto"
+BF16 = "Predictor eager, bf16"
+LEFT_OUT = "int8, left out of the bundle"
+ANSWERED_AT_ONCE = 256
+AUTO_GOAL, EAGER_GOAL = 1.05, 4.0
 
 
 def main() -> None:
-    """Train briefly, export, race, and print a table and one line of JSON."""
+    """Train briefly, export, race, and print tables and one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="animals", help="data set, or a folder of pictures")
+    parser.add_argument("--data", default="fashion-mnist", help="data set, or a folder of pictures")
     parser.add_argument("--model", default="convnet", help="network to build")
-    parser.add_argument("--epochs", type=int, help="of training; by default those recommended for the data")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 64], help="pictures at once")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="processor cores, for every contender")
+    parser.add_argument("--epochs", type=int, default=2, help="of training")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 64, 256], help="pictures at once")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="processor cores, for every contender")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.5, help="for each contender in each round")
+    parser.add_argument("--seconds", type=float, default=0.2, help="for each contender in each round")
+    parser.add_argument("--test", type=int, default=2048, help="test pictures that accuracy is measured on")
     options = parser.parse_args()
     if options.rounds < 5:
         parser.error("--rounds: at least 5, or the spread means nothing")
-    data = load_dataset(options.data)
-    with tempfile.TemporaryDirectory() as scratch:
-        bundle = _trained_bundle(Path(scratch), data, options)
-        rows = [row for threads in options.threads for row in _race(bundle, data, threads, options)]
-    result = {"benchmark": "inference", "data": data.name, "model": options.model, **machine(), "rows": rows}
+    try:
+        for name in ("batches", "test", "epochs"):
+            for value in np.atleast_1d(getattr(options, name)).tolist():
+                whole_number(f"--{name}", value, 1, 2**16)
+        above_zero("--seconds", options.seconds)
+        for threads in options.threads:
+            checked_threads(threads)
+        data = load_dataset(options.data)
+        with tempfile.TemporaryDirectory() as scratch:
+            bundle = _trained_bundle(Path(scratch), data, options)
+            rows = [row for threads in options.threads for row in _race(bundle, data, threads, options)]
+    except WorkbenchError as error:
+        parser.error(str(error))
+    result = {"benchmark": "inference", "data": data.name, "model": options.model, **machine()}
+    result |= {"origin": "measured", "rounds": options.rounds, "seconds": options.seconds, "rows": rows}
+    openvino = openvino_module()
+    result["versions"]["openvino"] = openvino.__version__ if openvino else None
     _print_table(result, bundle)
+    result["goals"] = _print_goals(rows)
     print(json.dumps(result))
 
 
 def _trained_bundle(folder: Path, data: Data, options: argparse.Namespace) -> Bundle:
-    hyperparameters = recommended(data.name).replace(model=options.model)
-    if options.epochs is not None:
-        hyperparameters = hyperparameters.replace(epochs=options.epochs)
-    model = build_model(options.model, classes=len(data.labels), shape=tuple(data.test.pictures.shape[1:]))
+    hyperparameters = recommended(data.name).replace(model=options.model, epochs=options.epochs)
+    model = build_model(options.model, classes=len(data.labels), shape=data.shape)
     for _ in train(model, data, hyperparameters, device="cpu"):
         pass
     weights = folder / "weights.safetensors"
@@ -76,72 +100,65 @@ def _trained_bundle(folder: Path, data: Data, options: argparse.Namespace) -> Bu
     return export_bundle(folder / "bundle", model, data, hyperparameters=hyperparameters, weights=weights)
 
 
-def _contenders(bundle: Bundle, threads: int) -> dict[str, Call]:
-    """Each from the same bundle; PyTorch's threads are set for the whole process before they run."""
-    weights = weights_from_bytes(bundle.weights, bundle.path / "weights.safetensors")
-    plain = Classifier(weights.model, bundle.preprocessing).eval()
-    tuned = Classifier(weights_from_bytes(bundle.weights, weights.path).model, bundle.preprocessing).eval()
-    tuned = tuned.to(memory_format=torch.channels_last)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated, and still what many run in production
-        example = torch.from_numpy(bundle.self_test_pictures[:2].copy())
-        with torch.no_grad():
-            frozen = torch.jit.freeze(torch.jit.trace(plain, example))
-
-    def pytorch(network: Any, mode: Callable[[], Any]) -> Call:
-        def call(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-            with mode():
-                return network(torch.from_numpy(pictures)).numpy()
-
-        return call
-
-    engines = {
-        f"bundle {name}": Predictor.from_bundle(bundle, name, threads=threads)
-        for name in ONNX_ENGINES
-        if name in bundle.engines
+def _ours(bundle: Bundle, data: Data, threads: int) -> dict[str, Call]:
+    """The engines of `Predictor` on the CPU, but auto, which is made for each batch size."""
+    names = ("eager", "compiled", *bundle.engines)
+    found: dict[str, Call] = {
+        f"Predictor {name}": Predictor.from_bundle(bundle, name, threads=threads) for name in names
     }
-    return {
-        BASELINE: pytorch(plain, torch.no_grad),
-        "eager + inference_mode + channels_last": pytorch(tuned, torch.inference_mode),
-        "traced and frozen": pytorch(frozen, torch.inference_mode),
-        "bundle eager": Predictor.from_bundle(bundle, "eager", threads=threads),
-        **engines,
-    }
+    found[BF16] = Predictor.from_bundle(bundle, "eager", threads=threads, precision="bf16")
+    if "onnx-int8" not in bundle.engines:
+        content = quantize(bundle.engines["onnx"].content, data.train)
+        about = (content, bundle.preprocessing, bundle.labels)
+        found[LEFT_OUT] = Predictor.from_onnx(*about, engine="onnx-int8", threads=threads)
+    return found
 
 
 def _race(bundle: Bundle, data: Data, threads: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     torch.set_num_threads(threads)
-    contenders = _contenders(bundle, threads)
-    truth, pictures = data.test.labels.numpy(), data.test.pictures.numpy().copy()
-    answers = {
-        name: np.concatenate([call(pictures[start : start + 256]) for start in range(0, len(pictures), 256)])
-        for name, call in contenders.items()
-    }
+    contenders = peers(bundle, threads) | _ours(bundle, data, threads)
+    pictures = data.test.pictures[: options.test].numpy().copy()
+    truth = data.test.labels[: options.test].numpy()
+    parts = [pictures[start : start + ANSWERED_AT_ONCE] for start in range(0, len(pictures), ANSWERED_AT_ONCE)]
+    answers = {name: np.concatenate([call(part) for part in parts]) for name, call in contenders.items()}
+    able = any("bf16" in feature for feature in processor_features())
     rows = []
     for batch in options.batches:
-        some = pictures[:batch].copy()
-        calls = {name: (lambda call=call, some=some: call(some)) for name, call in contenders.items()}
+        auto = Predictor.from_bundle(bundle, "auto", threads=threads, batch_size=batch)
+        racers = {
+            name: call for name, call in contenders.items() if able or name != BF16 or batch == options.batches[0]
+        }
+        racers |= {AUTO: auto}
+        some = np.resize(pictures, (batch, *pictures.shape[1:]))
+        calls = {name: (lambda call=call, some=some: call(some)) for name, call in racers.items()}
         rounds = [measure(calls, seconds=options.seconds) for _ in range(options.rounds)]
-        medians = {name: [found[name].latency.p50 for found in rounds] for name in contenders}
-        baseline = statistics.median(medians[BASELINE])
+        medians = {name: [found[name].latency.p50 for found in rounds] for name in racers}
         for name, values in medians.items():
-            median = statistics.median(values)
+            answered = answers[name if name != AUTO else f"Predictor {auto.engine}"]
+            equal = answered.argmax(axis=1) == answers[EAGER].argmax(axis=1)
             rows.append(
                 {
                     "engine": name,
+                    "picked": auto.engine if name == AUTO else None,
                     "batch": batch,
                     "threads": threads,
-                    "seconds": median,
+                    "seconds": statistics.median(values),
                     "lowest": min(values),
                     "highest": max(values),
+                    "each_round": values,
                     "p99": statistics.median(found[name].latency.p99 for found in rounds),
-                    "times_eager": baseline / median,
-                    "accuracy": float((answers[name].argmax(axis=1) == truth).mean()),
-                    "equal_answers": float((answers[name].argmax(axis=1) == answers[BASELINE].argmax(axis=1)).mean()),
-                    "largest_difference": float(np.abs(answers[name] - answers[BASELINE]).max()),
+                    "times_eager": _ratio(medians[EAGER], values),
+                    "accuracy": float((answered.argmax(axis=1) == truth).mean()),
+                    "equal_answers": float(equal.mean()),
+                    "largest_difference": float(np.abs(answered - answers[EAGER]).max()),
                 }
             )
     return rows
+
+
+def _ratio(one: list[float], other: list[float]) -> float:
+    """The median over the rounds, in each of which the machine's mood was the same for both."""
+    return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
 def machine() -> dict[str, Any]:
@@ -166,17 +183,45 @@ def _print_table(result: dict[str, Any], bundle: Bundle) -> None:
     print(f"load average when it ended: {result['load_average']}; measured {result['measured']}")
     for engine, entry in bundle.left_out.items():
         print(f"{engine} was left out of the bundle: {entry['reason']}")
+    if result["versions"]["openvino"] is None:
+        print(HOW_TO_ADD_OPENVINO)
     heading = (
-        f"{'engine':40} {'time':>10} {'spread':>19} {'× eager':>8} {'accuracy':>9} {'equal':>8} {'difference':>10}"
+        f"{'':32} {'time':>10} {'lowest–highest':>19} {'× eager':>8} {'accuracy':>9} {'equal':>8} {'difference':>10}"
     )
-    groups = dict.fromkeys((row["batch"], row["threads"]) for row in result["rows"])
-    for batch, threads in groups:
+    for batch, threads in dict.fromkeys((row["batch"], row["threads"]) for row in result["rows"]):
         print(f"\n{batch} picture{'s' * (batch > 1)} at once, {threads} thread{'s' * (threads > 1)}\n{heading}")
         for row in result["rows"]:
             if (row["batch"], row["threads"]) == (batch, threads):
+                name = row["engine"] + (f" ({row['picked']})" if row["picked"] else "")
                 spread = f"{row['lowest'] * 1e6:,.0f}–{row['highest'] * 1e6:,.0f} µs"
                 print(
-                    f"{row['engine']:40} {row['seconds'] * 1e6:>7,.0f} µs {spread:>19} {row['times_eager']:>8.2f} "
+                    f"{name:32} {row['seconds'] * 1e6:>7,.0f} µs {spread:>19} {row['times_eager']:>8.2f} "
                     f"{row['accuracy']:>9.2%} {row['equal_answers']:>8.2%} {row['largest_difference']:>10.1e}"
                 )
     print()
+
+
+def _print_goals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How far auto is behind the quickest that gives the same answers, of ours and of all, and ahead of eager."""
+    goals = []
+    print(f"goals: auto at most {AUTO_GOAL} × the best; at least {EAGER_GOAL:g} × as quick as eager with one picture")
+    for batch, threads in dict.fromkeys((row["batch"], row["threads"]) for row in rows):
+        here = [row for row in rows if (row["batch"], row["threads"]) == (batch, threads)]
+        auto = next(row for row in here if row["engine"] == AUTO)
+        fit = [row for row in here if row is not auto and row["equal_answers"] >= INT8_AGREEMENT]
+        goal: dict[str, Any] = {"batch": batch, "threads": threads, "picked": auto["picked"]}
+        for whose, among in {"ours": [row for row in fit if row["engine"].startswith("Predictor")], "all": fit}.items():
+            best = min(among, key=lambda row: row["seconds"])
+            goal |= {
+                f"best_of_{whose}": best["engine"],
+                f"over_{whose}": _ratio(auto["each_round"], best["each_round"]),
+            }
+        goal["times_eager"] = auto["times_eager"]
+        goal["reached"] = goal["over_all"] <= AUTO_GOAL and (batch > 1 or auto["times_eager"] >= EAGER_GOAL)
+        goals.append(goal)
+        print(
+            f"{batch:>5} at once, {threads} thread{'s' * (threads > 1):1}: auto ({auto['picked']}) takes "
+            f"{goal['over_ours']:.3f} × {goal['best_of_ours']}, {goal['over_all']:.3f} × {goal['best_of_all']}; "
+            f"{auto['times_eager']:.1f} × as quick as eager: {'reached' if goal['reached'] else 'MISSED'}"
+        )
+    return goals

@@ -192,6 +192,56 @@ def test_onnx_runtime_is_told_its_threads(exported: Exported, monkeypatch: pytes
     assert "SEQUENTIAL" in str(options.execution_mode)
 
 
+# --- auto -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_auto_is_the_quickest_of_those_that_answer_as_expected(exported: Exported, batch_size: int) -> None:
+    predictor = Predictor.from_bundle(exported.bundle, "auto", threads=1, batch_size=batch_size)
+    fit = {e for e in ("eager", *ONNX_ENGINES) if Predictor.from_bundle(exported.bundle, e).self_test().passed}
+    assert set(predictor.raced) == fit
+    quickest = min(predictor.raced.values())
+    assert quickest <= predictor.raced[predictor.engine] <= (1 + inference.WORTH_INT8) * quickest
+    assert predictor.self_test().passed
+    same = Predictor.from_bundle(exported.bundle, predictor.engine, threads=1)
+    assert (predictor.precision, predictor.accuracy, predictor.size_bytes, predictor.model, same.raced) == (
+        same.precision,
+        same.accuracy,
+        same.size_bytes,
+        same.model,
+        {},
+    )
+    pictures = exported.data.test.pictures[:20]
+    assert np.array_equal(predictor(pictures), same(pictures))
+
+
+def test_auto_leaves_out_what_does_not_answer_as_expected(exported: Exported) -> None:
+    """int8's network in the place of fp32's: its self-test fails, and what is quicker does not count."""
+    swapped = dataclasses.replace(
+        exported.bundle, engines={"onnx": dataclasses.replace(exported.bundle.engines["onnx-int8"], name="onnx")}
+    )
+    assert set(Predictor.from_bundle(swapped, "auto").raced) == {"eager"}
+    wrong = dataclasses.replace(exported.bundle, self_test_expected=exported.bundle.self_test_expected[:, ::-1])
+    with pytest.raises(WorkbenchError, match=r"no engine of .* is fit\. onnx on cpu does not answer"):
+        Predictor.from_bundle(wrong, "auto")
+
+
+def test_auto_passes_over_eager_for_a_network_it_cannot_build(exported: Exported) -> None:
+    about = exported.bundle.manifest["about"] | {"model": None}
+    foreign = dataclasses.replace(exported.bundle, manifest=exported.bundle.manifest | {"about": about})
+    assert "eager" not in Predictor.from_bundle(foreign, "auto").raced
+
+
+def test_auto_says_what_it_cannot_race(exported: Exported) -> None:
+    for batch_size in (0, -1, 1.5, True, "2"):
+        with pytest.raises(WorkbenchError, match="batch_size = "):
+            Predictor.from_bundle(exported.bundle, "auto", batch_size=batch_size)
+    with pytest.raises(WorkbenchError, match="use eager for bf16"):
+        Predictor.from_bundle(exported.bundle, "auto", precision="bf16")
+    with pytest.raises(WorkbenchError, match="There is no device 'tpu'"):
+        Predictor.from_bundle(exported.bundle, "auto", device="tpu")
+
+
 # --- bundles ----------------------------------------------------------------------------------------------------------
 
 
@@ -244,7 +294,7 @@ def test_onnx_engines_run_in_a_python_without_torch(exported: Exported) -> None:
         "import sys\n"
         "for name in ('torch', 'torchvision', 'onnx', 'safetensors', 'psutil'): sys.modules[name] = None\n"
         "from workbench.inference import Predictor\n"
-        "for engine in ('onnx', 'onnx-int8'):\n"
+        "for engine in ('onnx', 'onnx-int8', 'auto'):\n"
         "    predictor = Predictor.from_bundle(sys.argv[1], engine, threads=1)\n"
         "    assert predictor.self_test().passed\n"
         "    print(predictor.classify(predictor._bundle.self_test_pictures)[0].label)\n"
@@ -253,4 +303,4 @@ def test_onnx_engines_run_in_a_python_without_torch(exported: Exported) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     label = exported.data.labels[exported.bundle.self_test_expected[0].argmax()]
-    assert done.stdout.split() == [label, label]
+    assert done.stdout.split() == [label] * 3

@@ -5,7 +5,8 @@ PyTorch is imported only for the engines that need it: those of ONNX Runtime wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.arguments import whole_number
 from workbench.bundle import Bundle, read_bundle
 from workbench.devices import checked_threads, find_device, torch_threads
 from workbench.errors import WorkbenchError
+from workbench.measurement import measure
 from workbench.onnx_session import OnnxSession
 from workbench.pictures import Preprocessing
 from workbench.self_test import SelfTest, judge_self_test
@@ -30,6 +33,10 @@ ONNX_ENGINES = ("onnx", "onnx-int8")
 
 # Pixels computed at once: 256 pictures of 32×32, 5 of 224×224. Memory stays bounded however many are given.
 BATCH_PIXELS = 2**18
+
+# engine="auto": seconds that each engine races, and by how much 8 bits have to be quicker than 32 to be worth it.
+RACE_SECONDS = 0.2
+WORTH_INT8 = 0.03
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -48,7 +55,7 @@ class Predictor:
     Made by `from_model`, `from_bundle` or `from_onnx`. engine: eager, compiled, onnx or onnx-int8. threads: processor
     cores that one call uses at most; never more than this process may use. precision: fp32, bf16 or int8. model: the
     network's name. size_bytes: of its weights, or of the file the engine runs. accuracy: on the test set, 0 to 1, where
-    a bundle tells it.
+    a bundle tells it. raced: the seconds each engine took where engine="auto" chose, else empty.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Predictor:
         self.precision = precision
         self.size_bytes = size_bytes
         self.accuracy: float | None = None
+        self.raced: Mapping[str, float] = {}
 
     @classmethod
     def from_model(
@@ -129,15 +137,30 @@ class Predictor:
         threads: int | None = None,
         model: nn.Module | None = None,
         precision: str = "fp32",
+        batch_size: int = 1,
     ) -> Predictor:
         """An engine of a bundle (or of the folder of one, which is checked first).
 
         "onnx" and "onnx-int8" run the exported network on the CPU without PyTorch; "eager" and "compiled" build it
-        from the bundle's weights (a user's own class: pass one as `model`; its weights are replaced). Raises
-        WorkbenchError for an engine that is not in the bundle, with the reason it was left out.
+        from the bundle's weights (a user's own class: pass one as `model`; its weights are replaced). "auto" races
+        those that answer here as the bundle expects, `batch_size` pictures at once, and gives the quickest: the
+        exported ones, and eager where PyTorch is loaded already or a GPU is meant; not compiled, which takes longer to
+        build than a race. Raises WorkbenchError for an engine that is not in the bundle, with the reason it was left
+        out, and where nothing answers as expected.
         """
         if not isinstance(bundle, Bundle):
             bundle = read_bundle(Path(bundle))
+        if engine == "auto":
+            if precision != "fp32":
+                raise WorkbenchError(f"precision = {precision!r}: auto races what was proved; use eager for bf16.")
+            exported = tuple(bundle.engines) if device in ("cpu", "auto") else ()
+            buildable = model is not None or bundle.manifest["about"].get("model") is not None
+            eager = ("eager",) if device != "cpu" or (sys.modules.get("torch") and buildable) else ()
+            found = [
+                cls.from_bundle(bundle, name, device=device, threads=threads, model=model)
+                for name in (*exported, *eager)
+            ]
+            return _quickest(found, bundle, whole_number("batch_size", batch_size, 1, 2**20))
         if engine in TORCH_ENGINES:
             from workbench.checkpoint import weights_from_bytes
 
@@ -265,6 +288,20 @@ def unproved(predictor: Predictor) -> str:
     bf16 is not held to that: it answers with fewer digits by design.
     """
     return "" if predictor.precision == "bf16" else predictor.self_test().failure
+
+
+def _quickest(predictors: Sequence[Predictor], bundle: Bundle, batch_size: int) -> Predictor:
+    """The winner of a race between those that answer as the bundle expects; it tells what each took."""
+    failures = {predictor.engine: unproved(predictor) for predictor in predictors}
+    fit = {predictor.engine: predictor for predictor in predictors if not failures[predictor.engine]}
+    if not fit:
+        raise WorkbenchError(f"engine = 'auto': no engine of {bundle.path} is fit. {' '.join(failures.values())}")
+    pictures = np.resize(bundle.self_test_pictures, (batch_size, *bundle.self_test_pictures.shape[1:]))
+    calls = {name: (lambda predictor=predictor: predictor(pictures)) for name, predictor in fit.items()}
+    raced = {name: reading.latency.p50 for name, reading in measure(calls, seconds=RACE_SECONDS).items()}
+    best = min(fit, key=lambda name: raced[name] * (1 + WORTH_INT8 * (fit[name].precision == "int8")))
+    fit[best].raced = raced
+    return fit[best]
 
 
 def _torch_run(

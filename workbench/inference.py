@@ -151,16 +151,7 @@ class Predictor:
         if not isinstance(bundle, Bundle):
             bundle = read_bundle(Path(bundle))
         if engine == "auto":
-            if precision != "fp32":
-                raise WorkbenchError(f"precision = {precision!r}: auto races what was proved; use eager for bf16.")
-            exported = tuple(bundle.engines) if device in ("cpu", "auto") else ()
-            buildable = model is not None or bundle.manifest["about"].get("model") is not None
-            eager = ("eager",) if device != "cpu" or (sys.modules.get("torch") and buildable) else ()
-            found = [
-                cls.from_bundle(bundle, name, device=device, threads=threads, model=model)
-                for name in (*exported, *eager)
-            ]
-            return _quickest(found, bundle, whole_number("batch_size", batch_size, 1, 2**20))
+            return cls._fittest(bundle, device, threads, model, precision, batch_size)
         if engine in TORCH_ENGINES:
             from workbench.checkpoint import weights_from_bytes
 
@@ -191,6 +182,26 @@ class Predictor:
             predictor.model = bundle.model
         predictor._bundle = bundle
         return predictor
+
+    @classmethod
+    def _fittest(
+        cls,
+        bundle: Bundle,
+        device: str,
+        threads: int | None,
+        model: nn.Module | None,
+        precision: str,
+        batch_size: int,
+    ) -> Predictor:
+        if precision != "fp32":
+            raise WorkbenchError(f"precision = {precision!r}: auto races what was proved; use eager for bf16.")
+        whole_number("batch_size", batch_size, 1, 2**20)
+        exported = tuple(bundle.engines) if device in ("cpu", "auto") else ()
+        buildable = model is not None or bundle.manifest["about"].get("model") is not None
+        eager = ("eager",) if device != "cpu" or (sys.modules.get("torch") and buildable) else ()
+        names = (*exported, *eager)
+        found = [cls.from_bundle(bundle, name, device=device, threads=threads, model=model) for name in names]
+        return _quickest(found, bundle, batch_size)
 
     @classmethod
     def from_onnx(

@@ -65,7 +65,8 @@ def unseal(text: str, *, indent: int | None = None) -> dict[str, Any]:
 
 def versions(*packages: str) -> dict[str, str]:
     """Installed version of each package, and of the workbench; "unknown" where it runs without being installed."""
-    from importlib.metadata import PackageNotFoundError, version  # loads email and zipfile: a tenth of `workbench --help`
+    # Only here, as it loads email and zipfile: a tenth of `workbench --help`.
+    from importlib.metadata import PackageNotFoundError, version
 
     found = {}
     for package in ("workbench", *packages):

@@ -1,163 +1,179 @@
-"""CPU training: `train()` beside the same loop written by hand, and beside the plain loop of a first tutorial.
+"""CPU training: `train()` beside the same loop by hand, the plain loop of a first tutorial, and other frameworks.
 
-All three train the default convnet on Fashion-MNIST on the same threads. They run interleaved in one process, a chunk
-of steps each, in several rounds; a figure is the median over the rounds, with the lowest and the highest as its spread.
+    python -m benchmarks training --peers PYTHON                               pictures/s
+    python -m benchmarks training --peers PYTHON --to-accuracy --seeds 0 1 2   seconds to 91 % in validation
 
-    train()        the workbench: resident uint8 pictures, channels_last, precision by race, records every 20 steps
-    by hand        the same steps in plain PyTorch, without the generator, its records or its checks
-    plain loop     torchvision's data set, a DataLoader, fp32, contiguous: what a beginner writes
+PYTHON: of an environment with the peers and our version of PyTorch (`pip install torch==… torchvision lightning fastai
+keras skorch safetensors lz4`); without it, only PyTorch itself races. All train the default convnet on the same
+pictures of Fashion-MNIST, on the same threads, each in a process of its own. They take turns, one running while the
+others are stopped: some steps each in every round, or an epoch each. A figure is the median over the rounds (or the
+seeds), with the lowest and the highest as its spread; ratios are taken within a round (or a seed).
+
+own: as a framework's quick-start has it, with its data pipeline, fp32, its optimizer, batch and learning rate.
+matched: with the precision, layout, schedule, optimizer and resident batches of `train()`, and no logs.
+by hand: the very steps of `train()` in plain PyTorch, without the generator, its records or its checks.
+
+Time counts from the first batch on: fetching, schedules, progress bars and check-points are in it. Imports, building
+and validation are not; the set-up is told apart. The limit is arithmetic: FLOPs of a step, counted on shapes, over the
+rate of a product of 1024×1024 matrices in the same precision, measured in every round.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import Any
 
-import torch
-import torchvision
-from torch import nn
-from torch.utils.data import DataLoader
-
 from benchmarks.inference import machine
-from workbench.batches import Batches
-from workbench.cache import data_root
-from workbench.data import Data, load_dataset
+from benchmarks.peers.races import Limit, by_epochs, by_steps, row_of, spread, told_spread
+from benchmarks.peers.referee import Entry, available, contenders, orderly, tell
+from workbench.data import load_dataset
 from workbench.devices import find_device
-from workbench.hyperparameters import HyperParameters, recommended
-from workbench.models import Normalise, build_model
-from workbench.optimization import learning_rate_at, make_optimizer
+from workbench.hyperparameters import recommended
+from workbench.models import build_model
 from workbench.training import train
 
-CPU = torch.device("cpu")
+DATA = "fashion-mnist"
+OURS = "train()"
+ENTRIES = (
+    Entry(name=OURS, module="train_workbench", variant="matched"),
+    Entry(name="by hand", module="train_by_hand", variant="by hand"),
+    Entry(name="plain loop, own", module="train_plain", scheduled=False),
+    *(
+        Entry(
+            name=f"{package}, {variant}",
+            module=f"train_{package}",
+            variant=variant,
+            package=package,
+            scheduled=variant == "matched" or package == "fastai",
+        )
+        for variant in ("own", "matched")
+        for package in ("lightning", "fastai", "keras", "skorch")
+    ),
+)
 
 
 def main() -> None:
     """Race, then print a table and one line of JSON."""
+    epochs = recommended(DATA).epochs
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", metavar="PYTHON", help="the Python of an environment with the other frameworks")
+    parser.add_argument("--only", nargs="+", metavar="WORD", help="train() and those with one of these in their name")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=40, help="of each contender in each round")
     parser.add_argument("--threads", type=int, default=find_device("cpu").cores)
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of train() and matched")
+    parser.add_argument("--to-accuracy", action="store_true", help="train to --target, an epoch at a turn")
+    parser.add_argument("--target", type=float, default=0.91, help="share of right answers in validation")
+    parser.add_argument("--epochs", type=int, default=epochs, help="of those whose learning rate has a schedule")
+    parser.add_argument("--at-most", type=int, default=2 * epochs, help="epochs of those whose rate is constant")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
     if options.rounds < 5:
         parser.error("--rounds: at least 5, or the spread means nothing")
-    torch.set_num_threads(options.threads)
-    data = load_dataset("fashion-mnist")
-    ours, precision = _ours(data, options.steps)
-    hyperparameters = recommended("fashion-mnist").replace(precision=precision)
-    contenders = {
-        "train()": ours,
-        "by hand": _by_hand(data, hyperparameters, options.steps),
-        "plain loop": _plain(hyperparameters, options.steps),
-    }
-    speeds: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_number in range(options.rounds + 1):
-        # Turns start elsewhere each round, so that no contender always runs behind the same rival.
-        names = [*contenders][round_number % 3 :] + [*contenders][: round_number % 3]
-        for name in names:
-            start = time.perf_counter()
-            pictures = contenders[name]()
-            if round_number > 0:  # the first is warm-up
-                speeds[name].append(pictures / (time.perf_counter() - start))
-    result = {"benchmark": "training", "data": data.name, "precision": precision, "threads": options.threads}
-    _report(result | machine() | {"steps": options.steps, "rounds": options.rounds}, speeds)
+    if min(options.steps, options.epochs, options.at_most, options.threads) < 1:
+        parser.error("--steps, --epochs, --at-most and --threads: at least 1")
+    words = options.only or [""]
+    entries = [entry for entry in ENTRIES if entry.name == OURS or any(word in entry.name for word in words)]
+    with orderly():
+        entries, versions = available(entries, options.peers)
+        precision = chosen_precision() if options.precision == "auto" else options.precision
+        result = {"benchmark": "training", "data": DATA, "threads": options.threads, "precision": precision}
+        result |= {"origin": "measured", "peers": versions} | machine()
+        told = f"{result['processor']}, {options.threads} threads; ours and matched in {precision}; peers: {versions}"
+        task = {"epochs": options.epochs, "threads": options.threads, "precision": precision}
+        race = race_to_accuracy if options.to_accuracy else race_steps
+        limit = Limit(options.threads, sorted({"fp32", precision}))
+        result |= race(entries, task, options, limit, told) | {"limit": limit.to_mapping()}
+    print(json.dumps(result))
 
 
-def _ours(data: Data, steps: int) -> tuple[Callable[[], int], str]:
-    hyperparameters = recommended("fashion-mnist").replace(epochs=100)
+def chosen_precision() -> str:
+    """What `train()` chooses here, by its own short race."""
+    data = load_dataset(DATA)
     model = build_model("convnet", shape=data.shape)
-    run = train(model, data, hyperparameters, device="cpu")
-    last = next(run)
-
-    def chunk() -> int:
-        nonlocal last
-        begun = last.step
-        while last.step - begun < steps:
-            last = next(run)
-            if last.kind == "epoch":  # a validation is no part of the race: begin to count anew
-                raise SystemExit("The race outlasted an epoch: use fewer --rounds or --steps.")
-        return (last.step - begun) * len(data.train) * 100 // last.steps
-
-    return chunk, last.precision
+    return next(train(model, data, recommended(DATA), device="cpu", record_every=1)).precision
 
 
-def _by_hand(data: Data, hyperparameters: HyperParameters, steps: int) -> Callable[[], int]:
-    model = build_model("convnet", shape=data.shape).to(memory_format=torch.channels_last).train()
-    normalise = Normalise(data.preprocessing)
-    optimizer = make_optimizer(model, hyperparameters, CPU)
-    batches = Batches(data.train, hyperparameters, CPU, find_device("cpu").free_memory())
-    queue = batches.epoch(0)
-    loss_of = nn.CrossEntropyLoss()
-    done = 0
-
-    def chunk() -> int:
-        nonlocal done
-        pictures = 0
-        for _ in range(steps):
-            batch, labels = next(queue)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate_at(done, 100 * len(batches), hyperparameters)
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=hyperparameters.precision == "bf16"):
-                logits = model(normalise(batch))
-            loss_of(logits.float(), labels).backward()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            pictures += len(labels)
-            done += 1
-        return pictures
-
-    return chunk
+def race_steps(
+    entries: Sequence[Entry], task: dict[str, Any], options: argparse.Namespace, limit: Limit, told: str
+) -> dict[str, Any]:
+    """Some steps each in every round."""
+    with contenders(entries, task | {"seed": options.seeds[0]}, peers=options.peers) as (racing, failed):
+        turns = by_steps(racing, failed, limit, rounds=options.rounds, steps=options.steps)
+    rows = {each.entry.name: row_of(each, turns[each.entry.name], limit) for each in racing if each.entry.name in turns}
+    ours = [turn["pictures"] / turn["seconds"] for turn in turns.get(OURS, [])]
+    print(f"{told}\n{options.rounds} rounds of {options.steps} steps; median (lowest – highest)")
+    for name, row in rows.items():
+        speeds = [turn["pictures"] / turn["seconds"] for turn in turns[name]]
+        row["train_is"] = spread([mine / theirs for mine, theirs in zip(ours, speeds, strict=True)]) if ours else None
+        print(
+            f"  {name:20}{told_spread(row['pictures_per_second'], ',.0f'):>24} pictures/s"
+            f"{1e3 * row['seconds_per_step']['median']:>7.1f} ms a step of {row['batch_size']:<4}"
+            f"{row['share_of_limit']:>5.0%} of the {row['precision']} limit; set up in {row['setup_seconds']:.0f} s"
+            + (f"; train() is {told_spread(row['train_is'], '.2f')}× as fast" if name != OURS and ours else "")
+        )
+    told_failures(failed)
+    return {"steps": options.steps, "rounds": options.rounds, "contenders": rows, "failed": failed}
 
 
-def _plain(hyperparameters: HyperParameters, steps: int) -> Callable[[], int]:
-    transform = torchvision.transforms.Compose(
-        [
-            torchvision.transforms.RandomHorizontalFlip(),
-            torchvision.transforms.ToTensor(),
-            torchvision.transforms.Normalize((0.286,), (0.353,)),
-        ]
-    )
-    pictures_of = torchvision.datasets.FashionMNIST(str(data_root()), train=True, transform=transform)
-    model = build_model("convnet", shape=(28, 28, 1)).train()
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=hyperparameters.learning_rate / 25, momentum=0.9, nesterov=True, weight_decay=5e-4
-    )
-    loss_of = nn.CrossEntropyLoss()
+def race_to_accuracy(
+    entries: Sequence[Entry], task: dict[str, Any], options: argparse.Namespace, limit: Limit, told: str
+) -> dict[str, Any]:
+    """An epoch each in turns, to the target, once for every seed."""
+    runs: dict[str, dict[str, Any]] = {}
+    failures: dict[str, str] = {}
+    for seed in options.seeds:
+        tell(f"Seed {seed}")
+        with contenders(entries, task | {"seed": seed}, peers=options.peers, constant_epochs=options.at_most) as (
+            racing,
+            failed,
+        ):
+            turns = by_epochs(racing, failed, limit, target=options.target)
+        failures |= failed
+        for each in racing:
+            if done := turns.get(each.entry.name):
+                total = sum(turn["seconds"] for turn in done) if done[-1]["accuracy"] >= options.target else None
+                row = row_of(each, done, limit) | {"seconds_to_target": total, "epochs": len(done)}
+                runs.setdefault(each.entry.name, {})[str(seed)] = row
+    print(f"{told}\nto {options.target:.1%} of the validation pictures; median over the seeds (lowest – highest)")
+    ours = {seed: run["seconds_to_target"] for seed, run in runs.get(OURS, {}).items()}
+    rows = {name: {"seeds": by_seed} | summary(by_seed, ours) for name, by_seed in runs.items()}
+    for name, row in rows.items():
+        counted = f"{row['reached']} of {len(row['seeds'])} seeds"
+        if not row["reached"]:
+            best = max(turn["accuracy"] for run in row["seeds"].values() for turn in run["turns"])
+            most = max(run["epochs"] for run in row["seeds"].values())
+            print(f"  {name:20}not reached within {most} epochs; at best {best:.2%}")
+            continue
+        ratio = (
+            f"; train() is {told_spread(row['train_is'], '.2f')}× as fast" if name != OURS and row["train_is"] else ""
+        )
+        print(
+            f"  {name:20}{told_spread(row['seconds'], ',.1f'):>24} s,"
+            f" {told_spread(row['epochs'], '.0f')} epochs, {counted}{ratio}"
+        )
+    told_failures(failures)
+    settings = {"target": options.target, "epochs": options.epochs, "at_most": options.at_most}
+    return settings | {"seeds": options.seeds, "contenders": rows, "failed": failures}
 
-    def forever() -> Iterator[Any]:
-        while True:
-            yield from DataLoader(pictures_of, batch_size=hyperparameters.batch_size, shuffle=True)
 
-    queue = forever()
-
-    def chunk() -> int:
-        pictures = 0
-        for _ in range(steps):
-            batch, labels = next(queue)
-            optimizer.zero_grad()
-            loss_of(model(batch), labels).backward()
-            optimizer.step()
-            pictures += len(labels)
-        return pictures
-
-    return chunk
+def summary(by_seed: dict[str, Any], ours: dict[str, float | None]) -> dict[str, Any]:
+    """Over the seeds that reached the target: seconds, epochs, and how many times `train()`'s seconds they are."""
+    reached = {seed: run for seed, run in by_seed.items() if run["seconds_to_target"] is not None}
+    ratios = [run["seconds_to_target"] / ours[seed] for seed, run in reached.items() if ours.get(seed)]
+    return {
+        "reached": len(reached),
+        "seconds": spread([run["seconds_to_target"] for run in reached.values()]) if reached else None,
+        "epochs": spread([run["epochs"] for run in reached.values()]) if reached else None,
+        "train_is": spread(ratios) if ratios else None,
+    }
 
 
-def _report(result: dict[str, Any], speeds: dict[str, list[float]]) -> None:
-    rounds = range(len(speeds["train()"]))
-    rows = {}
-    print(f"{result['processor']}, {result['threads']} threads, {result['precision']}; median (lowest – highest)")
-    for name, values in speeds.items():
-        # Ratios are taken within a round, where the machine's mood was the same for all.
-        ratio = statistics.median(speeds["train()"][k] / values[k] for k in rounds)
-        median = statistics.median(values)
-        rows[name] = {"pictures_per_second": median, "lowest": min(values), "highest": max(values), "train_is": ratio}
-        spread = f"({min(values):,.0f} – {max(values):,.0f})"
-        print(f"  {name:<12}{median:>8,.0f} pictures/s {spread:<20} train() is {ratio:.3f}× as fast")
-    print(json.dumps(result | {"origin": "measured", "contenders": rows}))
+def told_failures(failed: dict[str, str]) -> None:
+    for name, reason in failed.items():
+        print(f"  {name:20}out of the race: {reason}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""The referee of the training race, and the line between it and a contender; no race is run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers.referee import Entry, available
+from benchmarks.training import summary
+
+ROOT = Path(__file__).resolve().parents[1]
+CONTENDER = """
+from benchmarks.peers.turns import Turns
+turns = Turns()
+print("what a framework prints")
+turns.ready(parameters=3)
+for epoch in range(2):
+    for step in range(3):
+        turns.step(10)
+    turns.epoch(lambda: 0.5)
+"""
+
+
+def answers(*asked: int) -> list[dict[str, object]]:
+    text = "".join(f"{steps}\n" for steps in asked)
+    done = subprocess.run([sys.executable, "-c", CONTENDER], input=text, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "what a framework prints" in done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_contender_takes_the_steps_it_is_asked_for() -> None:
+    ready, first, second = answers(2, 3)
+    assert ready["parameters"] == 3
+    assert [(turn["steps"], turn["pictures"]) for turn in (first, second)] == [(2, 20), (3, 30)]
+    assert all(turn["seconds"] >= 0 for turn in (first, second))
+
+
+def test_a_contender_goes_on_to_the_end_of_its_epoch() -> None:
+    _, first, second = answers(0, 0)
+    assert [(turn["steps"], turn["pictures"], turn["accuracy"]) for turn in (first, second)] == [(3, 30, 0.5)] * 2
+
+
+def test_peers_that_are_missing_are_named_and_the_others_race(capsys: pytest.CaptureFixture[str]) -> None:
+    ours, there = Entry(name="ours", module="x"), Entry(name="there", module="x", package="numpy")
+    gone = Entry(name="gone", module="x", package="no-such-package")
+    racing, versions = available([ours, there, gone], sys.executable)
+    assert racing == [ours, there]
+    assert versions["numpy"]
+    assert versions["no-such-package"] is None
+    assert (
+        capsys.readouterr().err == f"no-such-package does not race: it is not in the environment of {sys.executable}.\n"
+    )
+
+
+def test_without_peers_only_pytorch_races() -> None:
+    ours = Entry(name="ours", module="x")
+    assert available([ours, Entry(name="other", module="x", package="numpy")], None)[0] == [ours]
+
+
+@pytest.mark.parametrize("peers", ["no/such/python", str(ROOT), "false"])
+def test_what_is_no_python_is_refused(peers: str) -> None:
+    with pytest.raises(SystemExit, match=f"--peers {peers} is no Python that runs here"):
+        available([Entry(name="other", module="x", package="numpy")], peers)
+
+
+def test_a_seed_that_never_got_there_counts_as_not_reached() -> None:
+    runs = {"0": {"seconds_to_target": 30.0, "epochs": 3}, "1": {"seconds_to_target": None, "epochs": 12}}
+    told = summary(runs, {"0": 10.0, "1": 9.0})
+    assert told["reached"] == 1
+    assert told["seconds"] == {"median": 30.0, "lowest": 30.0, "highest": 30.0}
+    assert told["train_is"] == {"median": 3.0, "lowest": 3.0, "highest": 3.0}
+    assert summary({"1": runs["1"]}, {"1": 9.0})["seconds"] is None

@@ -156,6 +156,15 @@ def test_it_says_what_it_built(lessons: Path) -> None:
     assert "Never hand out `source/`" in readme
 
 
+def test_it_says_how_to_go_about_it(course: Course) -> None:
+    for each in course.assignments:
+        path = course.folder / "release" / each.name / f"{each.name}.ipynb"
+        how_to = next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.id == "how-to")
+        assert f'wb.hint("{each.exercises[0]}")' in how_to
+        assert "Hand in this notebook, saved, under its present name." in how_to
+        assert ("Your teacher reads" in how_to) == bool(each.by_hand)
+
+
 def test_a_course_that_nobody_works_in_is_built_again(lessons: Path) -> None:
     (lessons / "course").mkdir()  # an empty folder is free
     build(lessons)

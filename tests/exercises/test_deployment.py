@@ -14,6 +14,7 @@ import torch
 from exercises.solved import mistakes, right_answers
 
 from workbench.exercises.checking import check
+from workbench.learner import LearnerRecord
 from workbench.models import Normalise
 from workbench.pictures import Preprocessing
 from workbench.recordings import REFERENCE
@@ -21,6 +22,8 @@ from workbench.recordings import REFERENCE
 SIZES = {path.relative_to(REFERENCE).as_posix(): path.stat().st_size for path in REFERENCE.rglob("*") if path.is_file()}
 TOTAL = sum(SIZES.values())
 NETWORK = SIZES["model.onnx"]
+FLAT = sum(size for name, size in SIZES.items() if "/" not in name)
+FOLDERS = sum(path.stat().st_size for path in REFERENCE.rglob("*") if path.is_dir())
 
 
 def columns(three: Any) -> Any:
@@ -288,10 +291,10 @@ WRONG: list[tuple[str, Any, str]] = [
     ("05-left", (0.9, SIZES["model-int8.onnx"] / TOTAL), "8 bits"),
     ("05-left", (0.9, SIZES["weights.safetensors"] / TOTAL), "nothing at the gate runs it"),
     ("05-left", (0.9, NETWORK / (TOTAL - SIZES["manifest.json"])), "Which one is not in it?"),
-    ("05-left", (0.9, NETWORK / sum(s for n, s in SIZES.items() if "/" not in n)), "The folder has a folder in it"),
+    ("05-left", (0.9, NETWORK / FLAT), "The folder has a folder in it"),
     ("05-left", (0.9, round(NETWORK / TOTAL, 2)), "rounded too far"),
     ("05-left", (0.9, 0.9), "Divide the bytes of model.onnx"),
-    ("05-left", (0, NETWORK / TOTAL), "Guess again"),
+    ("05-left", (0.9, NETWORK / (FLAT + FOLDERS)), "The folder has a folder in it"),  # as iterdir tells them
     ("05-left", ("half", NETWORK / TOTAL), "is no number"),
     ("05-left", (0.5, "42 %"), "is no number"),
     ("05-left", NETWORK / TOTAL, "Give 2 things"),
@@ -487,7 +490,7 @@ def without_a_loop(send: Any, sleep: Any, tries: int) -> Any:
 
 test_a_different_right_answer_passes = right_answers(
     [
-        ("05-left", [1e9, np.float64(round(NETWORK / TOTAL, 3))]),
+        ("05-left", [0.9, np.float64(round(NETWORK / TOTAL, 3))]),
         ("05-normal", by_torch),
         ("05-normal", by_loop),
         ("05-normal", as_the_package_does),
@@ -502,8 +505,7 @@ test_a_different_right_answer_passes = right_answers(
 
 
 def test_it_counts_no_folder_as_a_file() -> None:
-    folders = sum(path.stat().st_size for path in REFERENCE.rglob("*") if path.is_dir())
-    verdict = check("05-left", (0.5, NETWORK / (TOTAL + folders)))
+    verdict = check("05-left", (0.5, NETWORK / (TOTAL + FOLDERS)))
     # How many bytes a folder has depends on the file system; where they are few, they make no difference.
     assert verdict.passed or "counts the folders themselves" in verdict.words
 
@@ -511,3 +513,18 @@ def test_it_counts_no_folder_as_a_file() -> None:
 @pytest.mark.parametrize("id", ["05-normal", "05-refuse", "05-tamper", "05-retry"])
 def test_a_function_that_gives_nothing_back_is_no_answer_yet(id: str) -> None:
     assert check(id, lambda *given: None).state == "not answered yet"
+
+
+@pytest.mark.parametrize(("guess", "said"), [(50, "did you mean 0.5?"), (1e9, "guess again"), (0, "Guess again")])
+def test_a_guess_that_no_share_can_be_is_told_and_not_kept(guess: float, said: str) -> None:
+    verdict = check("05-left", (guess, NETWORK / TOTAL))
+    assert verdict.state == "not answered yet"
+    assert said in verdict.words
+    assert not LearnerRecord().of("answered", "05-left")
+    assert check("05-left", (0.5, NETWORK / TOTAL)).passed
+    assert [entry["guess"] for entry in LearnerRecord().of("answered", "05-left")] == [0.5]
+
+
+def test_a_wait_that_is_text_is_told_as_that_alone() -> None:
+    words = check("05-retry", asking(wait=lambda headers: headers.get("Retry-After", "1"))).words
+    assert words == "A header is text; `sleep` wants a number."

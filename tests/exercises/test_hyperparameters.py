@@ -30,6 +30,7 @@ def factor(**changes: Any) -> float:
 
 
 SMALL, LARGE = costs()
+DEFAULT = wb.cost_of(wb.HyperParameters(model="mlp", optimizer="adamw"))
 BASE = made_up_runs()["base"]
 APART = {
     name: [end - start for end, start in zip(values, BASE, strict=True)]
@@ -100,7 +101,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("01-memory", (2, factor(model="convnet")), "factor of the convnet"),
     ("01-memory", (2, factor(optimizer="sgd")), "another optimizer"),
     ("01-memory", (2, 3), "Print the four parts"),
-    ("01-memory", (-1, factor()), "A guess is a number above 0"),
+    ("01-memory", (2, LARGE.training_bytes / DEFAULT.training_bytes), "That is 512 against 128"),
     ("01-memory", (2, "twice"), "is no number"),
     ("01-memory", factor(), "Give 2 things"),
     ("01-steps", lambda pictures, size, epochs: pictures // size * epochs, "You leave out the pictures"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def test_it_tells_what_was_predicted_measured_and_answered(tmp_path: Path) -> No
         assert "1 of 1" in said
         assert "1 of 2" in said
     assert "How many \\| &lt;b>ms&lt;/b>?" in text
-    assert "student-report.html to read" in repr(report)
+    assert f"in the folder {(tmp_path / 'out').resolve()}: student-report.html to read" in repr(report)
+    assert "| In all | 1 of " in text
+    assert "Answered: 1 passed, 1 not yet" in page
 
 
 def test_it_tells_what_was_guessed_first_and_how_often_it_was_tried(tmp_path: Path) -> None:
@@ -90,7 +93,9 @@ def test_progress_and_hints_are_kept_from_kernel_to_kernel(tmp_path: Path) -> No
     assert [wb.hint("00-typical").step for _ in range(5)] == [1, 2, 3, 3, 3]
     assert "hint 1 of 3" in repr(wb.hint("00-overtake"))
     for call in (wb.check, wb.hint):
-        with pytest.raises(WorkbenchError, match=r"There is no exercise '00-overtook'\. There are 00-overtake"):
+        with pytest.raises(
+            WorkbenchError, match=r"no exercise '00-overtook'\. Lesson 00 has 00-overtake, 00-typical\.$"
+        ):
             call("00-overtook")
     with pytest.raises(AssertionError, match="not yet"):
         wb.check("00-overtake", 1).require()
@@ -102,3 +107,12 @@ def test_a_record_that_cannot_be_written_costs_no_verdict(tmp_path: Path, monkey
     verdict = wb.check("00-overtake", 16)
     assert verdict.passed
     assert "not kept in your record" in verdict.words
+
+
+def test_an_answer_is_told_shortly(tmp_path: Path) -> None:
+    wb.check("05-left", (0.5, SIZES["model.onnx"] / 1.1e6))
+    wb.check("04-shrink", (len, len))
+    text = wb.student_report(tmp_path).markdown.read_text()
+    assert not re.search(r"\d\.\d{6}", text)
+    assert f"(0.5, {SIZES['model.onnx'] / 1.1e6:.5g})" in text
+    assert "| the function len, the function len |" in text

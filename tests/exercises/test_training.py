@@ -169,7 +169,6 @@ def fewer_than_none(cost: Any, memory: int) -> int:
 
 
 WRONG: list[tuple[str, Any, str]] = [
-    ("02-optimizer", (0, 2, 0), "how many bytes AdamW keeps"),
     ("02-optimizer", (1, 1, 0), "SGD with momentum. Did you count AdamW's"),
     ("02-optimizer", (1, 3, 0), "the gradients are no part of the state"),
     ("02-optimizer", (1, 4, 0), "Count the state alone"),
@@ -185,7 +184,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("02-optimizer", (1, 2, 0.5), "what does a step have to know"),
     ("02-optimizer", (1, 2), "Give 3 things"),
     ("02-optimizer", (1, "two", 0), "is no number"),
-    ("02-step", step(move=lambda v, g, old, rate, m: -rate * v), "your weights climb"),
+    ("02-step", step(move=lambda v, g, old, rate, m: -rate * v), "you add the step; subtract it"),
     ("02-step", step(lambda v, g, rate, m: g), "the gradient alone: nothing is left"),
     ("02-step", step(lambda v, g, rate, m: m * v + rate * g), "learning rate is in it twice"),
     (

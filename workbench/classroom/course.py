@@ -205,7 +205,7 @@ def _write_assignment(course: Path, lesson: _Lesson, solutions: dict[str, str]) 
 
 def _cells_before(lesson: _Lesson) -> Iterator[Cell]:
     """The title, how to go about it, and what every exercise needs."""
-    texts = {"title": f"# {lesson.title}", "how-to": _HOW_TO.format(name=lesson.name)}
+    texts = {"title": f"# {lesson.title}", "how-to": _how_to(lesson)}
     for id, source in texts.items():
         yield {"cell_type": "markdown", "id": id, "metadata": {}, "source": source}
     mark = {"schema_version": 3, "task": False, "grade": False, "solution": False, "locked": True}
@@ -219,6 +219,13 @@ def _cells_before(lesson: _Lesson) -> Iterator[Cell]:
             "source": _SETUP,
         }
     )
+
+
+def _how_to(lesson: _Lesson) -> str:
+    asked = [cell for cell in lesson.cells if _mark(cell)["solution"]]
+    argued = any(_mark(cell)["grade"] for cell in asked)
+    example = _id(asked[0]) if asked else "id"
+    return _HOW_TO.format(name=lesson.name, id=example, unchecked=_UNCHECKED if argued else "")
 
 
 def _kept(cell: Cell, solutions: dict[str, str]) -> Cell:
@@ -279,11 +286,12 @@ _METADATA = {
 
 _HOW_TO = """\
 These are the exercises of the lesson `{name}`. Each has a cell for your answer; below it stands a \
-cell that checks it, as often as you like: *passed*, or *not yet* with a hint that fits your mistake. What has no \
-check, a person reads.
+cell that checks it, as often as you like: *passed*, or *not yet* with a hint that fits your mistake.{unchecked} \
+The *Validate* button of JupyterLab looks for errors only; what counts is the line under each check.
 
-Run the next cell first. Help comes from `wb.hint("id")`, in three steps, and `wb.progress()` shows how far you have \
-come. Keep the name of this file, and save it before you hand it in."""
+Run the next cell first. Help comes from `wb.hint("{id}")`, in three steps, and `wb.progress()` shows how far you have \
+come. Hand in this notebook, saved, under its present name."""
+_UNCHECKED = " Your teacher reads the answers that have no check."
 
 # A record that is shared would mix thirty learners when they are graded; this one lies beside the graded notebook.
 _SETUP = """\
@@ -291,7 +299,7 @@ import os
 
 import workbench as wb
 
-if os.environ.get("NBGRADER_EXECUTION") == "autograde":  # leaves the record of whoever grades alone
+if os.environ.get("NBGRADER_EXECUTION") == "autograde":  # for grading only: the grader's own record is left as it is
     os.environ["WORKBENCH_LEARNER"] = "learner.json\""""
 
 _CONFIG = f'''\

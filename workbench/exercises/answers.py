@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from numbers import Real
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from workbench.exercises.exercise import NotYet, Unanswered
@@ -40,10 +41,17 @@ def number_of(answer: object, name: str = "answer") -> float:
     return float(value)
 
 
-def refuse_guess(guess: object, of: str) -> None:
-    """Raise NotYet for a guess that is no number above 0; any other will do. of: what it tells, in words."""
-    if number_of(guess, "guess") <= 0:
-        raise NotYet(f"A guess is a number above 0, here {of}. Guess again: it is not judged, and any will do.")
+def refuse_guess(guess: object, of: str, *, share: bool = False) -> None:
+    """Raise Unanswered, so that it is not kept, for a guess that cannot be; any other will do.
+
+    of: what it tells, in words. share: it lies from 0 to 1. Raises NotYet for what is no number.
+    """
+    number = number_of(guess, "guess")
+    if number <= 0:
+        raise Unanswered(f"A guess is a number above 0, here {of}. Guess again: it is not judged, and any will do.")
+    if share and number > 1:
+        meant = f"did you mean {number / 100:g}?" if number <= 100 else "guess again."
+        raise Unanswered(f"Your guess is {number:g}, and a share lies from 0 to 1: {meant}")
 
 
 def function_of(answer: object, name: str) -> Callable[..., Any]:
@@ -118,14 +126,17 @@ def nearly(relative: float) -> Callable[[float, float], bool]:
 
 
 def known_mistake(found: Any, wrong: Mapping[str, Any], same: Callable[[Any, Any], bool] = is_close) -> str:
-    """The words for the first mistake that gives what was found, or nothing.
+    """The words for the mistake that gives what was found, or nothing: of numbers the nearest, else the first.
 
     wrong: by the words for a mistake what it gives, several such in a tuple. same: whether two values agree.
     """
-    for words, values in wrong.items():
-        if any(same(found, value) for value in (values if isinstance(values, tuple) else (values,))):
-            return words
-    return ""
+    near = [
+        (abs(found - value) if isinstance(found, Real) else 0, words)
+        for words, values in wrong.items()
+        for value in (values if isinstance(values, tuple) else (values,))
+        if same(found, value)
+    ]
+    return min(near, key=itemgetter(0))[1] if near else ""
 
 
 def is_same(one: Any, other: Any) -> bool:

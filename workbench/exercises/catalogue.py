@@ -32,9 +32,12 @@ def exercises() -> dict[str, Exercise]:
 
 
 def find_exercise(id: object) -> Exercise:
-    """The exercise called `id`. Raises WorkbenchError, with the nearest names, where there is none."""
+    """The exercise called `id`. Raises WorkbenchError, with those of its lesson or the nearest, where there is none."""
     known = exercises()
     if isinstance(id, str) and id in known:
         return known[id]
+    said = f"There is no exercise {shortened(repr(id))}."
+    if own := [each for each in known if each.startswith(f"{str(id)[:2]}-")]:
+        raise WorkbenchError(f"{said} Lesson {own[0][:2]} has {', '.join(own)}.")
     near = get_close_matches(str(id), known, 3, 0.3) or list(known)[:3]
-    raise WorkbenchError(f"There is no exercise {shortened(repr(id))}. There are {', '.join(near)} and others.")
+    raise WorkbenchError(f"{said} There are {', '.join(near)} and others.")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any, Literal
 
 from workbench.exercises.answers import number_of
 from workbench.exercises.catalogue import LESSONS, exercises, find_exercise
 from workbench.exercises.exercise import HINTS, Exercise, NotYet, Unanswered
+from workbench.exercises.wrapped import lesson_table, paragraphs
 from workbench.learner import LearnerRecord
 from workbench.sealed import shortened
 
-State = Literal["passed", "not yet", "not answered yet"]
+State = Literal["passed", "not yet", "not answered yet", "read by a person"]
 
-_MARKS = {"passed": "✓", "not yet": "✗", "not answered yet": "○"}
+_MARKS: dict[State, str] = {"passed": "✓", "not yet": "✗", "not answered yet": "○", "read by a person": "○"}
 
 
 class NotPassedError(AssertionError):
@@ -41,8 +45,13 @@ class Verdict:
             raise NotPassedError(str(self))
 
     def __repr__(self) -> str:
-        count = f" ({self.points} of {_points(self.of)})" if self.passed else f" (0 of {_points(self.of)})"
-        return f"{_MARKS[self.state]} {self.id}: {self.state}{count}. {self.words}".rstrip()
+        said = f"{self.state} ({self.points if self.passed else 0} of {_points(self.of)}). "
+        if self.state == "read by a person":
+            said = ""
+        return f"{_MARKS[self.state]} {self.id}: {said}{self.words}".rstrip()
+
+    def _repr_html_(self) -> str:
+        return paragraphs(repr(self), bold=self.state)
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,9 @@ class Hint:
     def __repr__(self) -> str:
         last = " That is the last one." if self.step == HINTS else ""
         return f"{self.id}, hint {self.step} of {HINTS}: {self.words}{last}"
+
+    def _repr_html_(self) -> str:
+        return paragraphs(repr(self))
 
 
 @dataclass(frozen=True)
@@ -73,11 +85,24 @@ class Progress:
             f"{points} of {most} points"
             for number, title, done, given, points, most in self.rows
         ]
+        return "\n".join([*lines, *self._sentences()])
+
+    def _repr_html_(self) -> str:
+        return lesson_table(self.rows) + "".join(map(paragraphs, self._sentences()))
+
+    @property
+    def total(self) -> tuple[int, int, int, int]:
+        """Of all lessons together: exercises passed and given, points likewise."""
         done, given, points, most = (sum(counts) for counts in zip(*(row[2:] for row in self.rows), strict=True))
-        lines.append(f"In all {done} of {given} exercises, {points} of {most} points.")
+        return done, given, points, most
+
+    def _sentences(self) -> list[str]:
+        done, given, points, most = self.total
+        said = [f"In all {done} of {given} exercises, {points} of {most} points."]
         if self.argued:
-            lines.append(f"Besides, a person reads {', '.join(self.argued)}.")
-        return "\n".join([*lines, self.said] if self.said else lines)
+            each = (f"{id} ({_points(exercises()[id].points)})" for id in self.argued)
+            said.append(f"Not counted here: {', '.join(each)}, read by your teacher.")
+        return [*said, self.said] if self.said else said
 
 
 def check(id: str, answer: Any = None, *, record: LearnerRecord | None = None) -> Verdict:
@@ -91,7 +116,7 @@ def check(id: str, answer: Any = None, *, record: LearnerRecord | None = None) -
     points = exercise.points if state == "passed" else 0
     if state == "passed":
         words = exercise.learned
-    if state != "not answered yet":
+    if state in ("passed", "not yet"):
         facts = {"state": state, "answer": shortened(_told(answer), 200), "words": words, "points": points}
         facts |= _guess(exercise, answer) | _tries(record, id)
         record.note("answered", id, once=("state",), **facts)
@@ -126,9 +151,15 @@ def progress(*, record: LearnerRecord | None = None) -> Progress:
 
 def _judged(judge: Any, answer: object) -> tuple[State, str]:
     if judge is None:
-        return "not answered yet", "A person reads and grades this one: write it into its own cell."
+        return (
+            "read by a person",
+            "A person reads this one: write it in the cell below the task. There is nothing to check here.",
+        )
     try:
-        judge(answer)
+        # What a learner's function prints, and what a library warns it of, would bury the verdict.
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")
+            judge(answer)
     except Unanswered as missing:
         return "not answered yet", str(missing)
     except NotYet as mistake:
@@ -164,6 +195,8 @@ def _points(count: int) -> str:
 
 
 def _told(answer: object) -> str:
+    if isinstance(answer, tuple | list) and any(map(callable, answer)):
+        return ", ".join(map(_told, answer))
     try:
         name = getattr(answer, "__qualname__", None)
         return f"the function {name}" if callable(answer) and isinstance(name, str) else repr(answer)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench import arguments
 from workbench.atomic import write_text
 from workbench.exercises.catalogue import LESSONS, exercises
 from workbench.exercises.checking import Progress, progress
+from workbench.exercises.wrapped import paragraphs
 from workbench.guesses import told_number
 from workbench.learner import Entry, LearnerRecord, machine, told_time
 from workbench.sealed import now, shortened, versions
 
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
 NAME = "student-report"
 Rows = list[tuple[str, ...]]
+_LONG_NUMBER = re.compile(r"\b\d{1,5}\.\d{5,}(e[+-]?\d+)?\b")
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,11 @@ class StudentReport:
     markdown: Path
 
     def __repr__(self) -> str:
-        return f"Your report: {self.html} to read, {self.markdown} to hand in."
+        folder = self.html.parent.resolve()
+        return f"Your report, in the folder {folder}: {self.html.name} to read, {self.markdown.name} to hand in."
+
+    def _repr_html_(self) -> str:
+        return paragraphs(repr(self))
 
 
 def student_report(folder: Path | str = ".", *, name: str = "", record: LearnerRecord | None = None) -> StudentReport:
@@ -108,7 +119,7 @@ def _answered(entry: Entry, all_of_it: list[Entry], hints: int) -> tuple[str, ..
         title,
         _said(entry, "state"),
         _first_guess(all_of_it),
-        _said(entry, "answer"),
+        _LONG_NUMBER.sub(lambda found: f"{float(found[0]):.5g}", _said(entry, "answer")),
         points,
         str(tries),
         str(hints),
@@ -152,13 +163,13 @@ def _list(entry: Entry, key: str) -> list[object]:
 
 
 def _when(entry: Entry) -> str:
-    return told_time(entry["when"])
+    return told_time(entry["when"]).replace(" at ", " ")
 
 
 def _lessons(found: Progress) -> Rows:
     return [
-        (f"{number} {title}", f"{done} of {given}", f"{points} of {most}")
-        for number, title, done, given, points, most in found.rows
+        (f"{number} {title}".strip(), f"{done} of {given}", f"{points} of {most}")
+        for number, title, done, given, points, most in [*found.rows, ("", "In all", *found.total)]
     ]
 
 
@@ -199,6 +210,19 @@ def _html(name: str, record: LearnerRecord) -> str:
     body += [tag("h2", "Progress"), table("Lesson by lesson", _HEADS, lessons, numeric=(1, 2))]
     for part, heads, rows in _parts(record):
         body.append(tag("h2", part))
-        body.append(table(f"{part}: {len(rows)}", heads, rows) if rows else tag("p", "Nothing yet."))
+        body.append(_table(part, heads, rows) if rows else tag("p", "Nothing yet."))
     body.append(tag("p", f"{len(LESSONS)} lessons, {len(exercises())} exercises in all. {_argued()}"))
     return render(title, body)
+
+
+def _table(part: str, heads: tuple[str, ...], rows: Rows) -> Element:
+    """A part's table, which scrolls by itself where the page is narrow: no title or time is pressed into a column."""
+    from workbench.page import table, tag
+
+    def line(cells: tuple[str, ...]) -> list[Element | str]:
+        title = tag("span", cells[0], style="display: inline-block; min-width: 14em")
+        return [title, *cells[1:-1], tag("span", cells[-1], style="white-space: nowrap")]
+
+    passed = sum(row[1] == "passed" for row in rows)
+    count = f"{passed} passed, {len(rows) - passed} not yet" if part == "Answered" else len(rows)
+    return table(f"{part}: {count}", heads, map(line, rows))

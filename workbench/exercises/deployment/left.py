@@ -13,7 +13,7 @@ def _check_left(answer: object) -> None:
     from workbench.recordings import REFERENCE
 
     guess, measured = parts_of(answer, "guess", "measured")
-    refuse_guess(guess, "a share")
+    refuse_guess(guess, "a share", share=True)
     share = number_of(measured, "measured")
     sizes = {path.relative_to(REFERENCE).as_posix(): path.stat().st_size for path in _plain_files(REFERENCE)}
     network, total = sizes["model.onnx"], sum(sizes.values())
@@ -38,7 +38,10 @@ def _check_left(answer: object) -> None:
         "A file is missing from your whole: `sizes` has what the manifest lists. Which one is not in it?": (
             network / (total - sizes["manifest.json"])
         ),
-        "The folder has a folder in it: are the pictures of the self-test in your whole?": network / top,
+        "The folder has a folder in it: are the pictures of the self-test in your whole?": (
+            network / top,
+            network / (top + folders),  # `iterdir` tells the inner folder as if it were a file
+        ),
         "A file is missing from your whole: the manifest. And are the pictures of the self-test in it?": (
             network / (top - sizes["manifest.json"])
         ),

@@ -104,8 +104,8 @@ def _expect_answer(outcome: _Outcome) -> None:
 
 def _expect_second_try(outcome: _Outcome, waits: list[int]) -> None:
     told = "503 says: too much at once, ask again. "
-    if outcome.error and any(isinstance(seconds, str) for seconds in outcome.slept):
-        raise NotYet(told + "A header is text; `sleep` wants a number.")
+    if any(isinstance(seconds, str) for seconds in outcome.slept):
+        raise NotYet("A header is text; `sleep` wants a number.")
     if outcome.error:
         raise NotYet(f"{told}Your function stops with {told_error(outcome.error)}")
     if outcome.asked == 1:
@@ -115,8 +115,6 @@ def _expect_second_try(outcome: _Outcome, waits: list[int]) -> None:
             told + "You ask again at once: so does everybody else, and it stays too much. (Wait with the `sleep` that "
             "you are given, and with no other.)"
         )
-    if any(isinstance(seconds, str) for seconds in outcome.slept):
-        raise NotYet(told + "A header is text; `sleep` wants a number.")
     if outcome.found != "cat":
         raise NotYet(f"{told}Then comes 200, and you give back {shown(outcome.found)}.")
     if outcome.slept != waits:

@@ -88,7 +88,7 @@ def _end_of_run(choice: HyperParameters, digits: Data) -> Record:
 
 def _why_short(choice: HyperParameters, steps: int, learned: float) -> str:
     if choice.flip:
-        return "Half of the digits that it learns from are in the mirror: has a digit a left and a right?"
+        return "Half of the digits that it learns from are in the mirror (`flip`): has a digit a left and a right?"
     if steps < _FEW_STEPS:
         return f"It was corrected {steps} times only: what would more steps at the same FLOPs take?"
     if learned < _LEARNED:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _SMALL, _LARGE = 64, 512
 
 
-_PLAIN = HyperParameters(model="mlp", optimizer="adamw")
+_PLAIN = HyperParameters(model="mlp", optimizer="adamw", batch_size=_SMALL)
+_DEFAULT = HyperParameters().batch_size
 
 
 def _check_memory(answer: object) -> None:
@@ -29,6 +30,7 @@ def _check_memory(answer: object) -> None:
 
 def _memory_mistake(found: float, small: Cost, large: Cost) -> str:
     grown = large.training_bytes - small.training_bytes
+    default = _cost(_PLAIN, _DEFAULT).training_bytes
     wrong = {
         "You may have divided the activations alone, or the batch sizes: training holds three more things. "
         "Do they grow with the batch?": large.activation_bytes / small.activation_bytes,
@@ -47,6 +49,7 @@ def _memory_mistake(found: float, small: Cost, large: Cost) -> str:
         "That is by what share it grows; the factor has the memory of the smaller batch in it, too.": (
             grown / small.training_bytes
         ),
+        f"That is {_LARGE} against {_DEFAULT}, the default: the cell has {_SMALL}.": large.training_bytes / default,
         "That is the factor of the convnet, which is the default: ask for the network in the cell.": (
             _factor(HyperParameters())
         ),
@@ -65,11 +68,15 @@ def _factor(choice: HyperParameters) -> float:
     return large.training_bytes / small.training_bytes
 
 
-@cache
 def _costs(choice: HyperParameters) -> tuple[Cost, Cost]:
+    return _cost(choice, _SMALL), _cost(choice, _LARGE)
+
+
+@cache
+def _cost(choice: HyperParameters, batch_size: int) -> Cost:
     from workbench.cost import cost_of
 
-    return cost_of(choice.replace(batch_size=_SMALL)), cost_of(choice.replace(batch_size=_LARGE))
+    return cost_of(choice.replace(batch_size=batch_size))
 
 
 EXERCISE = Exercise(

@@ -123,10 +123,10 @@ def _judge_network(network: nn.Module, before: Mapping[str, Tensor], learning: b
     if not is_same(network.state_dict(), before):
         raise NotYet("The answers are right, but asking has changed the values that batch norm collected, or weights.")
     if any(module.training != learning for module in network.modules()):
-        came, goes = ("learning", "answering") if learning else ("answering", "learning")
+        came, goes = ("training", "eval") if learning else ("eval", "training")
         raise NotYet(
-            f"The answers are right, but the network came in the mode for {came} and goes back in that for {goes}: "
-            "whoever gave it to you goes on with it. Look up its mode before you change it."
+            f"The answers are right, but the network came in {came} mode and you return it in {goes} mode. Remember "
+            "its mode and restore it."
         )
 
 

@@ -15,7 +15,7 @@ from workbench.exercises.exercise import Exercise, NotYet
 def _check_tail(answer: object) -> None:
     function = function_of(answer, "tail")
     draw = random.Random(4)
-    for count in (250, 20, 1000):
+    for count in (20, 250, 1000):  # the first call of 21 is its own p99; of 251 it hardly shows
         rest = [0.002 * draw.lognormvariate(0, 0.4) for _ in range(count)]
         for place in draw.sample(range(count), count // 50):
             rest[place] *= 40  # the tail that a deadline is about, and no outlier to be thrown away
@@ -53,7 +53,7 @@ def _judge_p99(found: float, seconds: list[float]) -> None:
         raise NotYet(told + "No call took so long: give seconds, as you were given.")
     if found > ranked[-1]:
         raise NotYet(told + "No call after the first took so long: the warm-up is still among them.")
-    if found <= ranked[count // 50]:
+    if found <= ranked[max(1, count // 50)]:
         raise NotYet(told + "That is at the other end: nearly all are *slower*. Does your function want 99, or 0.99?")
     slower = sum(value > found for value in rest)
     raise NotYet(

@@ -129,7 +129,7 @@ def _judge_weights(weights: _Array, step: _Step) -> None:
         return
     old, rate, velocity = step.weights, step.rate, step.new_velocity
     wrong = {
-        "The velocity is right, but your weights climb: the loss is to fall.": old + rate * velocity,
+        "The velocity is right, but you add the step; subtract it.": old + rate * velocity,
         "The velocity is right, but the weights move by all of it: where is the learning rate?": old - velocity,
         "The velocity is right, but the weights do not move.": old,
         "Your weights move by the old velocity: take the new one, which knows this gradient.": (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 from workbench.exercises.answers import called, function_of, parts_of, tensor_of
@@ -17,9 +16,7 @@ def _check_int8(answer: object) -> None:
 
     function = function_of(answer, "quantise")
     for told, matrix in _matrices():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy warns of a division by zero, which is told below
-            found = called(function, matrix, told=f"a matrix of {matrix.shape[0]} rows{told}", kept="the matrix")
+        found = called(function, matrix, told=f"a matrix of {matrix.shape[0]} rows{told}", kept="the matrix")
         numbers, scales = parts_of(found, "int8 matrix", "scales")
         _compare_int8(torch.as_tensor(numbers), tensor_of(scales, "scales"), matrix)
 
@@ -120,7 +117,8 @@ EXERCISE = Exercise(
     kind="function",
     level="stretch",
     hints=(
-        "The lesson's `to_int8` has the idea, but gives floats back, and divides by zero where a row is all zeros.",
+        "`to_int8` of lesson 03, below its heading “Fewer bits, the same weights”, has the idea, but gives floats "
+        "back, and divides by zero where a row is all zeros.",
         "A row's scale is the width of a step: the number furthest from zero, on either side, uses step 127. "
         "Divide, go to the nearest whole number, and only then change the dtype.",
         "Take `abs()`, then the largest of each row with its axis kept, over 127; put 1 where that is 0. Divide "

@@ -61,7 +61,7 @@ EXERCISE = Exercise(
     kind="predict",
     level="warm-up",
     hints=(
-        "The lesson has a cell that does it for the convnet, on its way to the bits for each picture.",
+        "Lesson 03 does it for the convnet, below its heading “What is in it”, on its way to the bits a picture.",
         "`network.state_dict()` is the list of all that travels; every tensor in it knows its own size, `nbytes`.",
         "Add up the `nbytes` of all the values of the `state_dict`, the counters of the batch norms among them.",
     ),

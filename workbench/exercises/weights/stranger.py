@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Sent(NamedTuple):
-    """A file as it arrives. tensors: what is in a sound one; None where it has to be refused. accepted: the words for
+    """A file as it arrives. tensors: what is in a sound one; None where it has to be refused. accepted: what is said to
     a loader that lets it in."""
 
     told: str
@@ -54,7 +54,7 @@ def _expect_refusal(found: object, error: BaseException | None, sent: _Sent) -> 
             f"{sent.told}: it is not opened, but {shown(found)} comes back and the caller goes on with nothing. Stop "
             "with an exception."
         )
-    raise NotYet(f"{sent.told}: it is let in. {sent.accepted}")
+    raise NotYet(sent.accepted)
 
 
 def _expect_tensors(found: object, error: BaseException | None, sent: _Sent) -> None:
@@ -96,10 +96,13 @@ def _mail(mark: Path) -> list[_Sent]:
     changed[-1] ^= 0b0100_0000
     by_name = "It was opened as a pickle, whatever it is called."
     lucky = (
-        "This pickle was harmless. Your loader opens pickles all the same, and then a guard is all that stands between "
-        "a stranger's code and you: open nothing that can hold code."
+        "Your loader opened a pickle. This one was harmless, but the next may not be: use a reader that cannot run "
+        "code."
     )
-    flipped = "A bit of one number was flipped on the way, so it is not what was sent: what else were you given?"
+    flipped = (
+        "A changed file: it is let in. A bit of one number was flipped on the way, so it is not what was sent: what "
+        "else were you given?"
+    )
     cut = "Half of it is missing, and its fingerprint is that of the half: being as announced makes no file sound."
     return [
         _Sent("A sound safetensors file", "sent.safetensors", sound, _sha256(sound), tensors),
@@ -109,7 +112,7 @@ def _mail(mark: Path) -> list[_Sent]:
         _sent(
             "A stranger's pickle as PyTorch once wrote them", "old.pt", _torch_file({"note": call}, old=True), by_name
         ),
-        _sent("A pickle", "mine.pt", _torch_file(tensors), lucky),
+        _Sent("A pickle", "mine.pt", mine := _torch_file(tensors), _sha256(mine), None, lucky),
         _Sent("A sound safetensors file that someone called .pt", "sent.pt", sound, _sha256(sound), tensors),
         _sent("A safetensors file that was cut", "cut.safetensors", sound[: len(sound) - 30], cut),
         _Sent("A changed safetensors file", "way.safetensors", bytes(changed), _sha256(sound), None, flipped),
@@ -118,7 +121,7 @@ def _mail(mark: Path) -> list[_Sent]:
 
 def _sent(told: str, name: str, content: bytes, accepted: str) -> _Sent:
     """To be refused although its fingerprint is right: whoever sent it has told that, too."""
-    return _Sent(told, name, content, _sha256(content), None, accepted)
+    return _Sent(told, name, content, _sha256(content), None, f"{told}: it is let in. {accepted}")
 
 
 class _Call:

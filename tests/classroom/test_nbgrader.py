@@ -136,7 +136,7 @@ def test_every_lesson_with_exercises_is_graded(graded: Graded) -> None:
     assert list(graded.assignments) == NAMES
     assert {assignment for student, assignment in graded.grades if student == "solved"} == set(NAMES)
     assert {student for student, _ in graded.grades} == {"solved", "half", "blank"}
-    assert "ERROR" not in graded.log, graded.log[-3000:]
+    assert "| ERROR]" not in graded.log, graded.log[-3000:]  # of nbgrader; a kernel that ends may complain by itself
 
 
 @pytest.mark.parametrize("name", NAMES)

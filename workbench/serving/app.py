@@ -65,6 +65,8 @@ def _pictures(service: Service) -> Iterator[Operation]:
 
 
 def _protocol(service: Service) -> Iterator[Operation]:
+    own_version = version("workbench")  # read from the disk: once, not for each request
+
     def named(name: str, version: str | None = None) -> Network:
         network = service.network
         if name != network.name:
@@ -97,7 +99,7 @@ def _protocol(service: Service) -> Iterator[Operation]:
         return _json({"ready": True})
 
     async def server(_: Request) -> Response:
-        return _json({"name": "workbench", "version": version("workbench"), "extensions": ["binary_tensor_data"]})
+        return _json({"name": "workbench", "version": own_version, "extensions": ["binary_tensor_data"]})
 
     async def model(request: Request) -> Response:
         return _json(tensors.metadata(named(**request.path_params)))

@@ -65,7 +65,7 @@ def unseal(text: str, *, indent: int | None = None) -> dict[str, Any]:
 
 def versions(*packages: str) -> dict[str, str]:
     """Installed version of each package, and of the workbench; "unknown" where it runs without being installed."""
-    # Only here, as it loads email and zipfile: a tenth of `workbench --help`.
+    # Only here, as it loads email and zipfile, which `workbench --help` does without.
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

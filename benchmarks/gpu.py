@@ -97,6 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1; mps or cpu to try the programme")
     parser.add_argument("--rounds", type=int, default=5, help="seeds of each task")
+    parser.add_argument("--only", nargs="+", choices=[task.name for task in TASKS], help="these tasks alone")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="folder of the recordings")
     parser.add_argument("--card", type=Path, help="a device file whose card says more of this GPU")
     parser.add_argument("--seconds", type=float, default=0.3, help="for each engine at each batch size")
@@ -122,9 +123,11 @@ def _measure_all(place: Device, options: argparse.Namespace) -> None:
     result: dict[str, Any] = {"benchmark": "gpu", "origin": "measured", "device": place.to_mapping(), **about}
     result["limit_flops"] = limits = _limits(place)
     for name, flops in limits.items():
-        print(f"limit: {flops / 1e12:,.2f} TFLOP/s in {name}, a product of {SIDES[place.kind]}² matrices")
-    _warm_up(place, options)
-    result["tasks"] = {task.name: _task(task, place, limits, options) for task in TASKS}
+        rounded = " (TF32, as its convolutions train)" if name == "fp32" and place.kind == "cuda" else ""
+        print(f"limit: {flops / 1e12:,.2f} TFLOP/s in {name}{rounded}, a product of {SIDES[place.kind]}² matrices")
+    tasks = [task for task in TASKS if options.only is None or task.name in options.only]
+    _warm_up(tasks[0], place, options)
+    result["tasks"] = {task.name: _task(task, place, limits, options) for task in tasks}
     mine = _recorded(place.name, card, options)
     cpu = mine if place.kind == "cpu" else _recorded("cpu", None, options)
     result["gpu_over_cpu"] = _against(mine, cpu)
@@ -133,8 +136,8 @@ def _measure_all(place: Device, options: argparse.Namespace) -> None:
 
 def _limits(place: Device) -> dict[str, float]:
     """FLOP/s of a matrix product. fp32 as convolutions compute it: PyTorch lets those round to TF32 on NVIDIA GPUs."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = torch.backends.cudnn.conv.fp32_precision
     side = SIDES[place.kind]
     try:
         with torch.inference_mode():
@@ -142,7 +145,7 @@ def _limits(place: Device) -> dict[str, float]:
             products = {name: (lambda pair=pair: pair[0] @ pair[1]) for name, pair in pairs.items()}
             found = measure(products, device=place)
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.backends.cuda.matmul.fp32_precision = before
     return {name: 2 * side**3 / reading.latency.p50 for name, reading in found.items()}
 
 
@@ -159,15 +162,18 @@ def _pictures(name: str, count: int | None) -> Data:
     return replace(data, **parts)
 
 
-def _warm_up(place: Device, options: argparse.Namespace) -> None:
+def _warm_up(task: Task, place: Device, options: argparse.Namespace) -> None:
     """What is done once a process: the driver's context, the libraries' loading."""
-    data = _pictures(TASKS[0].data, 2048 if options.pictures is None else options.pictures)
-    _train(replace(TASKS[0], changes={"epochs": 1}), data, place, HyperParameters(epochs=1))
+    data = _pictures(task.data, 2048 if options.pictures is None else options.pictures)
+    _train(task, data, place, HyperParameters(epochs=1))
 
 
 def _task(task: Task, place: Device, limits: dict[str, float], options: argparse.Namespace) -> dict[str, Any]:
     data, chosen = _pictures(task.data, options.pictures), _hyperparameters(task, options)
-    runs = [_train(task, data, place, chosen.replace(seed=seed)) for seed in range(options.rounds)]
+    runs: list[Trained] = []
+    for seed in range(options.rounds):
+        runs.append(_train(task, data, place, chosen.replace(seed=seed)))
+        print(f"{task.name}, seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
     flops = cost_of(chosen, shape=data.shape, classes=len(data.labels), pictures=len(data.train)).training_flops
     speed = _spread([run.pictures_per_second for run in runs])
     shares = [flops * run.pictures_per_second / limits[run.precision] for run in runs]

@@ -18,6 +18,7 @@ from PIL import Image
 import workbench as wb
 from workbench.bundle import read_bundle
 from workbench.data import Split
+from workbench.devices import list_devices
 from workbench.errors import WorkbenchError
 from workbench.inference import Predictor
 from workbench.pictures import PictureError, fit_picture
@@ -32,7 +33,9 @@ PICTURES = BUNDLE.self_test_pictures
 
 @pytest.fixture(scope="module")
 def predictors() -> list[Predictor]:
-    return [Predictor.from_bundle(BUNDLE, engine, threads=1) for engine in ENGINES]
+    gpus = [device.name for device in list_devices() if device.kind != "cpu"]
+    here = [Predictor.from_bundle(BUNDLE, engine, threads=1) for engine in ENGINES]
+    return here + [Predictor.from_bundle(BUNDLE, "eager", device=name, threads=1) for name in gpus]
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def expect(classifier: wb.Classifier, predictors: list[Predictor], picture: NDAr
         assert list(answer["probabilities"].values()) == pytest.approx(row.tolist(), abs=1e-6)
         assert answer["label"] == predictor.classify(picture[None])[0].label
         assert answer["probability"] == pytest.approx(row.max(), abs=1e-6)
-        assert (answer["device"], answer["threads"]) == ("cpu", 1)
+        assert (answer["device"], answer["threads"]) == (predictor.device, 1)
         assert answer["seconds"] > 0
         assert 1 <= answer["calls"] <= CALLS
     assert classifier.problem == ""
@@ -152,7 +155,7 @@ def test_classify_from_the_next_cell(classifier: wb.Classifier, predictors: list
     expect(classifier, predictors, fit_picture(scribble(), BUNDLE.preprocessing))
     path = tmp_path / "drawn.png"
     path.write_bytes(png(scribble(30)))
-    assert len(classifier.classify(path)) == len(classifier.classify(str(path))) == 3
+    assert len(classifier.classify(path)) == len(classifier.classify(str(path))) == len(predictors)
     expect(classifier, predictors, fit_picture(scribble(30), BUNDLE.preprocessing))
     assert "drawn.png" in classifier.about
     with pytest.raises(PictureError, match=r"nothing.png: does not exist"):

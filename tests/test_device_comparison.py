@@ -12,7 +12,7 @@ from torch import nn
 
 from workbench.all_devices import compared, hourly_prices
 from workbench.comparison import Comparison
-from workbench.devices import find_device
+from workbench.devices import find_device, list_devices
 from workbench.errors import WorkbenchError
 from workbench.measured_before import recall
 from workbench.measurement import Latency, Measurement
@@ -126,7 +126,7 @@ def test_measuring_fills_the_results_and_is_kept_for_the_next_time() -> None:
     mine = [m for m in results.measurements if m.device == here]
     assert {m.batch_size for m in mine} == {1, 4}
     assert {m.origin for m in mine} == {"measured"}
-    assert {m.device for m in results.measurements} == modelled | {here}
+    assert {m.device for m in results.measurements} == modelled | {each.title for each in list_devices()}
     told = next(row for row in results.rows(1) if row.name == here)
     assert told.measurement.source == "here, now"
     assert panel.progress["state"] == "finished"
@@ -171,7 +171,7 @@ def test_who_fails_is_named_with_the_reason_and_the_others_go_on() -> None:
     assert {m.batch_size for m in results.measurements if m.device == here} >= {1}
     eager = [failure for failure in panel.failures if failure["engine"] == "eager"]
     assert {failure["batch_size"] for failure in eager} == {4}
-    assert {failure["device"] for failure in eager} == {here}
+    assert {failure["device"] for failure in eager} == {each.title for each in list_devices()}
     assert all("only one picture, please" in failure["reason"] for failure in eager)
 
 
@@ -254,12 +254,14 @@ def test_what_was_kept_and_is_damaged_is_passed_over(tmp_path: Path) -> None:
     panel = own_panel()
     panel.choice = {"engine": "eager", "precision": "fp32"}
     panel.measure()
-    (kept,) = (tmp_path / "cache").rglob("measurements/*.json")
     network = panel._networks["Own"]
-    assert recall(network.fingerprint, find_device("cpu"))
+    kept = [*(tmp_path / "cache").rglob("measurements/*.json")]
+    assert len(kept) == len(list_devices())
+    assert all(recall(network.fingerprint, device) for device in list_devices())
     for content in ("", "{", "[]", '{"format": "workbench measured before 1", "days": {"x": 3}}'):
-        kept.write_text(content)
-        assert recall(network.fingerprint, find_device("cpu")) == ()
+        for path in kept:
+            path.write_text(content)
+        assert not any(recall(network.fingerprint, device) for device in list_devices())
 
 
 def test_its_page_needs_no_kernel(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from workbench.devices import Device, find_device, synchronise
+from workbench.devices import Device, find_device, synchroniser
 from workbench.errors import WorkbenchError
 from workbench.meters import energy, meter_of, peak_memory
 from workbench.sealed import shortened
@@ -113,18 +113,20 @@ class Measurement:
 
 
 @overload
-def measure(calls: Call, *, seconds: float = 1.0, device: Place = "cpu") -> Reading: ...
+def measure(calls: Call, *, seconds: float = 1.0, device: Place | None = None) -> Reading: ...
 @overload
-def measure(calls: Mapping[str, Call], *, seconds: float = 1.0, device: Place = "cpu") -> dict[str, Reading]: ...
+def measure(calls: Mapping[str, Call], *, seconds: float = 1.0, device: Place | None = None) -> dict[str, Reading]: ...
 def measure(
-    calls: Call | Mapping[str, Call], *, seconds: float = 1.0, device: Place = "cpu"
+    calls: Call | Mapping[str, Call], *, seconds: float = 1.0, device: Place | None = None
 ) -> Reading | dict[str, Reading]:
     """What a call takes, or what each of several takes, which then race in turns for about `seconds` each.
 
-    The first call of each is told apart as its warm-up. Every GPU that PyTorch uses is waited for before the clock
-    starts and before it stops, so that work which was only handed over is never taken for work done. At least
-    FEWEST_CALLS calls of each are timed, however long they take. device: whose memory and energy are read, a name, a
-    Device or one for each call. Raises WorkbenchError for what cannot be called; what a call raises comes through.
+    The first call of each is told apart as its warm-up. At least FEWEST_CALLS calls of each are timed, however long
+    they take. device: the one that works, a name, a Device or one for each call: its memory and energy are read, and it
+    is waited for before the clock starts and before it stops, so that work which was only handed over is never taken
+    for work done. None: the CPU's are read, and every GPU that PyTorch uses is waited for, which costs a call on the
+    CPU some microseconds where there is a GPU. Raises WorkbenchError for what cannot be called; what a call raises
+    comes through.
     """
     if not isinstance(calls, Mapping):
         return measure({"": calls}, seconds=seconds, device=device)[""]
@@ -138,11 +140,12 @@ def measure(
         raise WorkbenchError(f"seconds = {seconds!r}: must be a number above 0.")
     if isinstance(device, Mapping) and (lacking := sorted(map(str, calls.keys() - device.keys()))):
         raise WorkbenchError(f"measure: no device is given for {', '.join(lacking)}.")
-    named = {name: device[name] if isinstance(device, Mapping) else device for name in calls}
+    named = {name: device[name] if isinstance(device, Mapping) else device or "cpu" for name in calls}
     places = {name: find_device(place) if isinstance(place, str) else place for name, place in named.items()}
-    first = {name: timed(call) for name, call in calls.items()}
+    first = {name: timed(call, None if device is None else places[name]) for name, call in calls.items()}
     memory = {name: peak_memory(call, places[name]) for name, call in calls.items()}
-    times = _race(calls, seconds)
+    every = synchroniser()
+    times = _race(calls, {name: every if device is None else places[name].synchronize for name in calls}, seconds)
     return {
         name: Reading(
             latency=_summary(times[name], first[name]),
@@ -154,10 +157,10 @@ def measure(
     }
 
 
-def _race(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
+def _race(calls: Mapping[str, Call], waits: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
     """The seconds of each call, in turns of about BLOCK_SECONDS, for about `seconds` a contender; warmed up before."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    settled = {name: min(timed(call) for _ in range(2)) for name, call in calls.items()}
+    settled = {name: min(_clocked(call, waits[name]) for _ in range(2)) for name, call in calls.items()}
     blocks = {name: max(1, round(BLOCK_SECONDS / max(value, 1e-7))) for name, value in settled.items()}
     rounds = 0
     collecting = gc.isenabled()
@@ -171,7 +174,7 @@ def _race(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
                     call()  # the caches still hold the rival's weights
                 until = time.perf_counter() + 2 * BLOCK_SECONDS
                 for _ in range(blocks[name]):
-                    times[name].append(timed(call))
+                    times[name].append(_clocked(call, waits[name]))
                     if time.perf_counter() > until:  # the calls have become slower than they were
                         break
     finally:
@@ -180,12 +183,16 @@ def _race(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
     return times
 
 
-def timed(call: Call) -> float:
-    """Seconds of one call, every GPU that PyTorch uses waited for before and after."""
-    synchronise()
+def timed(call: Call, device: Device | None = None) -> float:
+    """Seconds of one call, `device` waited for before and after; None: every GPU that PyTorch uses by then."""
+    return _clocked(call, (lambda: synchroniser()()) if device is None else device.synchronize)
+
+
+def _clocked(call: Call, wait: Call) -> float:
+    wait()
     start = time.perf_counter()
     call()
-    synchronise()
+    wait()
     return time.perf_counter() - start
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from workbench.sealed import versions
 from workbench.serving import descriptions, tensors
 from workbench.serving.card import card, example
 from workbench.serving.classify import classify
@@ -65,7 +65,7 @@ def _pictures(service: Service) -> Iterator[Operation]:
 
 
 def _protocol(service: Service) -> Iterator[Operation]:
-    own_version = version("workbench")  # read from the disk: once, not for each request
+    own_version = versions()["workbench"]  # read from the disk: once, not for each request
 
     def named(name: str, version: str | None = None) -> Network:
         network = service.network
@@ -145,7 +145,7 @@ def _people(service: Service) -> Iterator[Operation]:
 def _pages(operations: list[Operation]) -> list[Route]:
     """What /openapi.json does not describe: itself, and what a browser shows."""
     described = descriptions.document(
-        version("workbench"), ((each.method, each.path, each.about) for each in operations)
+        versions()["workbench"], ((each.method, each.path, each.about) for each in operations)
     )
     files = {
         "/": ("text/html", (PAGE / "index.html").read_bytes()),

@@ -93,7 +93,7 @@ def test_a_lead_says_nothing_of_third_parties_and_no_more_than_the_figures():
     def leads(*found: Measurement) -> list[str]:
         return [TEMPLATES[name].format(**facts) for name, facts in Comparison(found).lead_facts()]
 
-    doubtful = (row("A", 1, 1.0), board(1, 1.1), row("A", 2, 1.9), board(2, 1.0), row("A", 4, 2.1), board(4, 1.0))
+    doubtful = (row("A", 1, 1.0), board(1, 1.1), row("A", 2, 2.9), board(2, 1.0), row("A", 4, 3.1), board(4, 1.0))
     assert leads(*doubtful) == ["A is first at batch 1; from batch 4 on, X is clearly ahead of it."]
     back = (row("A", 1, 1.0), row("B", 1, 2.0), row("A", 2, 2.0), row("B", 2, 1.0), row("A", 4, 1.0), row("B", 4, 1.0))
     assert leads(*back) == ["A is first at batch 1; at batch 2, B is clearly ahead of it."]
@@ -214,7 +214,7 @@ def test_a_modelled_figure_decides_nothing_that_is_near():
     first = near.sentences(1)[0].replace("\N{NO-BREAK SPACE}", " ")
     assert first.endswith("; Board is too close to tell by a modelled figure (1.50 s, modelled).")
     assert near.crossovers() == []
-    far = Comparison([row("CPU", 1, 1.0), board(1, 1.5), row("CPU", 2, 4.0), board(2, 1.5)])
+    far = Comparison([row("CPU", 1, 1.0), board(1, 1.5), row("CPU", 2, 5.0), board(2, 1.5)])
     assert [(each.batch_size, each.after) for each in far.crossovers()] == [(2, "Board")]
 
 

@@ -75,7 +75,7 @@ def test_an_epoch_is_recorded_where_exactly_this_was_measured_and_modelled_elsew
     assert epoch.origin == "recorded"
     assert epoch.source == measured.source
     assert epoch.seconds == pytest.approx(measured.latency.p50 * 10_000 / 128)
-    assert at(convnet, plan)["NVIDIA H100 SXM"].origin == "modelled"
+    assert at(convnet, plan)["NVIDIA RTX 4060 Laptop GPU"].origin == "modelled"
     for other in ({"optimizer": "adamw"}, {"batch_size": 100}, {"compile": True}, {"channels_last": False}):
         assert at(convnet, plan.replace(**other))[EPYC].origin == "modelled"
 

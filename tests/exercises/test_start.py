@@ -10,8 +10,8 @@ from exercises.solved import mistakes, right_answers
 
 WRONG: list[tuple[str, Any, str]] = [
     ("00-overtake", 1, "At batch 1 the NVIDIA H100 SXM is not even ahead"),
-    ("00-overtake", 4, "ahead, but not tenfold"),
-    ("00-overtake", 64, "not for the first time"),
+    ("00-overtake", 16, "ahead, but not threefold"),
+    ("00-overtake", 256, "not for the first time"),
     ("00-overtake", 15, "none of the batch sizes that were compared"),
     ("00-overtake", "sixteen", "is no number"),
     ("00-typical", mean, "That is the mean of them all"),
@@ -30,5 +30,5 @@ test_each_mistake_gets_the_hint_that_fits_it = mistakes(WRONG)
 
 
 test_a_different_right_answer_passes = right_answers(
-    [("00-overtake", np.int64(16)), ("00-typical", lambda seconds: float(np.median(np.array(seconds)[1:])))]
+    [("00-overtake", np.int64(64)), ("00-typical", lambda seconds: float(np.median(np.array(seconds)[1:])))]
 )

@@ -9,8 +9,8 @@ from workbench.exercises.answers import called, function_of, is_close, known_mis
 from workbench.exercises.exercise import Exercise, NotYet
 
 _SIZES = (1, 4, 16, 64, 256)
-_GPU, _BOARD = "NVIDIA H100 SXM", "UP Squared Pro 7000"
-_FOLD = 10
+_GPU, _PROCESSOR = "NVIDIA H100 SXM", "AMD EPYC Zen 5 (2 cores)"
+_FOLD = 3
 
 
 def _check_overtake(answer: object) -> None:
@@ -23,10 +23,10 @@ def _check_overtake(answer: object) -> None:
     times = {}
     for each in _SIZES:
         rates = {row.name: row.value or 0.0 for row in known.rows(each, "throughput")}
-        times[each] = rates[_GPU] / rates[_BOARD]
+        times[each] = rates[_GPU] / rates[_PROCESSOR]
     if times[int(size)] < _FOLD:
-        ahead = "ahead, but not tenfold" if times[int(size)] > 1 else "not even ahead"
-        raise NotYet(f"At batch {size:g} the {_GPU} is {ahead}: divide its pictures/s by those of the {_BOARD} there.")
+        ahead = "ahead, but not threefold" if times[int(size)] > 1 else "not even ahead"
+        raise NotYet(f"At batch {size:g} the {_GPU} is {ahead}: divide its pictures/s by those of {_PROCESSOR} there.")
     if any(times[each] >= _FOLD for each in _SIZES if each < size):
         raise NotYet(f"At batch {size:g} it is so, but not for the first time: look at the smaller batches, too.")
 
@@ -65,16 +65,16 @@ def _compare(found: float, seconds: list[float]) -> None:
 EXERCISES = (
     Exercise(
         id="00-overtake",
-        title="Where does the GPU leave the board behind?",
+        title="Where does the GPU leave the processor behind?",
         kind="read",
         level="warm-up",
         hints=(
             "Look at pictures a second, not at milliseconds: choose throughput as the metric.",
             "What `known_devices` gives back has `rows(size, 'throughput')`: one a device, with `name` and `value`.",
             "Divide the value of the one by that of the other at each batch size, from the smallest on, and stop at "
-            "the first that is ten or more.",
+            "the first that is three or more.",
         ),
-        learned="One picture at a time the two are level; it takes a batch to give a large device enough to do.",
+        learned="One picture at a time two cores are far ahead; it takes a batch to give a large device enough to do.",
         check=_check_overtake,
     ),
     Exercise(

@@ -26,7 +26,6 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from typing import Any
 import torch
 
 from benchmarks.inference import machine
+from benchmarks.peers.races import spread, told_spread
 from workbench.comparison import Comparison
 from workbench.cost import cost_of
 from workbench.data import Data, load_dataset
@@ -68,7 +68,8 @@ class Task:
         return f"{self.data} to {self.target:.0%}"
 
 
-# Chosen without a GPU at hand: where one misses its target, its best accuracy is told instead.
+# On an H100 the first two reach their target with every seed. The last one does not (89.6 % on the JPEG copies): where a
+# target is missed, the best accuracy is told instead.
 TASKS = (
     Task("fashion-mnist", 0.91, {}),
     Task("fashion-mnist", 0.94, {"model": "resnet", "width": 2.0, "epochs": 15, "shift": 2, "batch_size": 256}),
@@ -175,7 +176,7 @@ def _task(task: Task, place: Device, limits: dict[str, float], options: argparse
         runs.append(_train(task, data, place, chosen.replace(seed=seed)))
         print(f"{task.name}, seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
     flops = cost_of(chosen, shape=data.shape, classes=len(data.labels), pictures=len(data.train)).training_flops
-    speed = _spread([run.pictures_per_second for run in runs])
+    speed = spread([run.pictures_per_second for run in runs])
     shares = [flops * run.pictures_per_second / limits[run.precision] for run in runs]
     reached = [run.seconds for run in runs if run.seconds is not None]
     row = {
@@ -183,22 +184,22 @@ def _task(task: Task, place: Device, limits: dict[str, float], options: argparse
         "notes": data.notes,
         "reached": len(reached),
         "runs": len(runs),
-        "seconds_where_reached": _spread(reached) if reached else None,
-        "seconds_of_all_epochs": _spread([run.all_seconds for run in runs]),
-        "best_validation_accuracy": _spread([run.best for run in runs]),
-        "test_accuracy": _spread([run.test for run in runs]),
+        "seconds_where_reached": spread(reached) if reached else None,
+        "seconds_of_all_epochs": spread([run.all_seconds for run in runs]),
+        "best_validation_accuracy": spread([run.best for run in runs]),
+        "test_accuracy": spread([run.test for run in runs]),
         "pictures_per_second": speed,
         "precision": sorted({run.precision for run in runs}),
-        "share_of_limit": _spread(shares),
+        "share_of_limit": spread(shares),
     }
-    took = _shown(row["seconds_where_reached"], "{:.1f}") + " s" if reached else "never"
+    took = told_spread(row["seconds_where_reached"], ".1f") + " s" if reached else "never"
     print(f"\n{task.name}: {took}, reached in {len(reached)} of {len(runs)} (measured)")
     print(f"  {chosen.model} × {chosen.width:g}, {chosen.epochs} epochs of {len(data.train):,} pictures")
-    print(f"  all epochs {_shown(row['seconds_of_all_epochs'], '{:.1f}')} s")
-    print(f"  best validation accuracy {_shown(row['best_validation_accuracy'], '{:.2%}')}")
-    print(f"  test accuracy at the end {_shown(row['test_accuracy'], '{:.2%}')}")
-    print(f"  {_shown(speed, '{:,.0f}')} pictures/s in {' and '.join(row['precision'])}", end="")
-    print(f", {_shown(row['share_of_limit'], '{:.1%}')} of the limit")
+    print(f"  all epochs {told_spread(row['seconds_of_all_epochs'], '.1f')} s")
+    print(f"  best validation accuracy {told_spread(row['best_validation_accuracy'], '.2%')}")
+    print(f"  test accuracy at the end {told_spread(row['test_accuracy'], '.2%')}")
+    print(f"  {told_spread(speed, ',.0f')} pictures/s in {' and '.join(row['precision'])}", end="")
+    print(f", {told_spread(row['share_of_limit'], '.1%')} of the limit")
     for note in data.notes:
         print(f"  note: {note}")
     return row
@@ -261,15 +262,6 @@ def _against(mine: Recording, cpu: Recording) -> list[dict[str, Any]]:
 def _best(recording: Recording, phase: str) -> dict[int, float]:
     found = Comparison(recording.measurements).select(phase=phase, model="convnet").best_of_each()
     return {measurement.batch_size: measurement.latency.p50 for measurement in found.measurements}
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
-
-
-def _shown(spread: dict[str, float], form: str) -> str:
-    median, low, high = (form.format(spread[key]) for key in ("median", "lowest", "highest"))
-    return f"{median} ({low} – {high})"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import warnings
 from html import unescape
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import workbench as wb
 from workbench.errors import WorkbenchError
@@ -71,6 +72,14 @@ def test_a_wrong_name_gets_those_of_its_lesson() -> None:
         wb.check("00-typo")
     with pytest.raises(WorkbenchError, match=r"no exercise 'retry'\. There are .*05-retry"):
         wb.hint("retry")
+
+
+def test_a_notebook_shows_a_mistyped_id_as_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    shell = InteractiveShell()
+    shell.run_cell("import workbench as wb\nwb.check('00-typo', 1)", store_history=False)
+    assert capsys.readouterr().out.strip().splitlines() == [
+        "UnknownExercise: There is no exercise '00-typo'. Lesson 00 has 00-overtake, 00-typical."
+    ]
 
 
 def test_the_nearest_of_two_mistakes_is_told() -> None:

@@ -20,6 +20,13 @@ LESSONS = {
 }
 
 
+class UnknownExercise(WorkbenchError):
+    """There is no exercise of this id. A notebook shows the sentence alone: where to look is the cell itself."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return [f"{type(self).__name__}: {self}"]
+
+
 @cache
 def exercises() -> dict[str, Exercise]:
     """Every exercise by its id, in the order of the lessons and, within one, from warm-up to stretch."""
@@ -32,12 +39,12 @@ def exercises() -> dict[str, Exercise]:
 
 
 def find_exercise(id: object) -> Exercise:
-    """The exercise called `id`. Raises WorkbenchError, with those of its lesson or the nearest, where there is none."""
+    """The exercise called `id`. Raises UnknownExercise, with those of its lesson or the nearest."""
     known = exercises()
     if isinstance(id, str) and id in known:
         return known[id]
     said = f"There is no exercise {shortened(repr(id))}."
     if own := [each for each in known if each.startswith(f"{str(id)[:2]}-")]:
-        raise WorkbenchError(f"{said} Lesson {own[0][:2]} has {', '.join(own)}.")
+        raise UnknownExercise(f"{said} Lesson {own[0][:2]} has {', '.join(own)}.")
     near = get_close_matches(str(id), known, 3, 0.3) or list(known)[:3]
-    raise WorkbenchError(f"{said} There are {', '.join(near)} and others.")
+    raise UnknownExercise(f"{said} There are {', '.join(near)} and others.")

@@ -41,7 +41,7 @@ def test_the_html_says_the_same_escaped_and_marked() -> None:
     assert "<script" not in page
     assert read(page) == repr(verdict)
     assert "✗ 00-overtake: <strong>not yet</strong> (0 of 1 point)" in page
-    assert "<strong>passed</strong>" in wb.check("00-overtake", 16)._repr_html_()
+    assert "<strong>passed</strong>" in wb.check("00-overtake", 64)._repr_html_()
     hint = wb.hint("00-typical")
     assert read(hint._repr_html_()) == repr(hint)
     assert "color" not in page + wb.progress()._repr_html_()
@@ -53,7 +53,7 @@ def test_code_in_backticks_is_code() -> None:
 
 
 def test_the_progress_is_a_table_and_names_what_a_person_reads() -> None:
-    wb.check("00-overtake", 16)
+    wb.check("00-overtake", 64)
     progress = wb.progress()
     for said in (repr(progress), read(progress._repr_html_())):
         assert "1 of 2 exercises" in said

@@ -22,8 +22,8 @@ def test_it_tells_what_was_predicted_measured_and_answered(tmp_path: Path) -> No
     guess.lock(2.0)
     guess.reveal(4.0)
     wb.check("00-overtake", 4)
-    wb.check("00-overtake", 16)
     wb.check("00-overtake", 64)
+    wb.check("00-overtake", 256)
     wb.check("00-typical", 3)
     wb.hint("00-typical")
     report = wb.student_report(tmp_path / "out", name="Ada <script>")
@@ -60,7 +60,7 @@ def test_where_an_older_workbench_has_not_counted_it_says_so_and_invents_nothing
     old = {"kind": "answered", "id": "00-overtake", "when": "2026-01-01T10:00:00+00:00", "state": "not yet"}
     content = {"format": "workbench learner record", "version": 1, "entries": [old | {"answer": "4", "points": 0}]}
     Path(os.environ["WORKBENCH_LEARNER"]).write_text(json.dumps(content))
-    assert wb.check("00-overtake", 16).passed
+    assert wb.check("00-overtake", 64).passed
     assert "| not counted |" in wb.student_report(tmp_path).markdown.read_text()
     assert [entry.get("tries") for entry in LearnerRecord().of("answered", "00-overtake")] == [None, None]
 
@@ -86,7 +86,7 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
 
 def test_progress_and_hints_are_kept_from_kernel_to_kernel(tmp_path: Path) -> None:
     assert "0 of 2 exercises" in repr(wb.progress())
-    wb.check("00-overtake", 16)
+    wb.check("00-overtake", 64)
     wb.check("00-overtake", 1)  # what was passed stays passed
     record = LearnerRecord()
     assert "■□  1 of 2 exercises, 1 of 3 points" in repr(wb.progress(record=record))
@@ -99,12 +99,12 @@ def test_progress_and_hints_are_kept_from_kernel_to_kernel(tmp_path: Path) -> No
             call("00-overtook")
     with pytest.raises(AssertionError, match="not yet"):
         wb.check("00-overtake", 1).require()
-    wb.check("00-overtake", 16).require()
+    wb.check("00-overtake", 64).require()
 
 
 def test_a_record_that_cannot_be_written_costs_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_LEARNER", "/dev/full")
-    verdict = wb.check("00-overtake", 16)
+    verdict = wb.check("00-overtake", 64)
     assert verdict.passed
     assert "not kept in your record" in verdict.words
 

@@ -68,8 +68,8 @@ class Task:
         return f"{self.data} to {self.target:.0%}"
 
 
-# On an H100 the first two reach their target with every seed, the last does not (89.6 % on the JPEG copies): where one is
-# missed, the best accuracy is told instead.
+# On an H100 the first two reach their target with every seed, the last does not (89.6 % on JPEG copies). Where a
+# target is missed, the best accuracy is told.
 TASKS = (
     Task("fashion-mnist", 0.91, {}),
     Task("fashion-mnist", 0.94, {"model": "resnet", "width": 2.0, "epochs": 15, "shift": 2, "batch_size": 256}),

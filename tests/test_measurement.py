@@ -94,6 +94,18 @@ def test_every_gpu_in_use_is_waited_for_inside_each_timing(monkeypatch: pytest.M
     assert measure(lambda: queued.append(0.004), seconds=0.05).latency.p50 >= 0.004
 
 
+def test_the_gpus_are_found_before_the_clock_runs_and_a_named_cpu_waits_for_none(monkeypatch: pytest.MonkeyPatch):
+    found: list[int] = []
+    waited: list[int] = []
+    monkeypatch.setattr(measurement, "synchroniser", lambda: found.append(1) or (lambda: waited.append(1)))
+    count = measure(lambda: time.sleep(0.0005), seconds=0.05).latency.count
+    assert len(found) == 3 < count  # before and after the first call, and once for the race
+    assert len(waited) > 2 * count
+    waited.clear()
+    measure(lambda: time.sleep(0.0005), seconds=0.05, device="cpu")
+    assert not waited
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_a_gpus_product_cannot_be_timed_without_waiting_for_it():
     matrix = torch.randn(8192, 8192, device="cuda")

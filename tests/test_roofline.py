@@ -106,7 +106,8 @@ def test_one_picture_leaves_a_gpu_waiting_for_its_host(card, phase):
     assert alone.binds in ("launches", "copies")
     assert alone.launches > 2 * (alone.arithmetic + alone.memory)
     many = parts_of(card, batch_size=1024, phase=phase)
-    assert many.binds in ("arithmetic", "memory", "copies")
+    copied = card is H100 and phase == "inference"  # its pictures come from ordinary memory of the host, as measured
+    assert many.binds in (("copies",) if copied else ("arithmetic", "memory"))
 
 
 def test_a_gpu_with_its_own_memory_pays_for_copies_and_a_shared_one_does_not():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.arguments import whole_number
 from workbench.bundle import Bundle, read_bundle
-from workbench.devices import Device, checked_threads, find_device, torch_threads
+from workbench.devices import checked_threads, find_device, torch_threads
 from workbench.errors import WorkbenchError
 from workbench.measurement import measure
 from workbench.onnx_session import OnnxSession
@@ -102,9 +102,9 @@ class Predictor:
     ) -> Predictor:
         """A copy of a PyTorch network on `device` ("auto", "cpu", "cuda", "mps"); the caller's is left alone.
 
-        engine: "eager" or "compiled" (torch.compile: the first calls take seconds). precision: "fp32" (never TF32), or
-        "bf16" for convolutions and matrices at 16 bits (autocast; weights stay fp32). Raises WorkbenchError for an
-        engine, device, precision or number of threads that is not to be had.
+        engine: "eager" or "compiled" (torch.compile: the first calls take seconds). precision: "fp32", no
+        convolution in TF32, or "bf16" for convolutions and matrices at 16 bits (autocast; weights stay fp32). Raises
+        WorkbenchError for an engine, device, precision or number of threads that is not to be had.
         """
         from workbench.models import name_of, state_bytes
 
@@ -336,9 +336,11 @@ def _torch_run(
         classifier = classifier.to(memory_format=torch.channels_last)
     network: Callable[[torch.Tensor], torch.Tensor] = torch.compile(classifier) if engine == "compiled" else classifier
 
+    arithmetic = torch.autocast(place.kind, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+    rounds = place.kind == "cuda" and precision == "fp32"
+
     def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        arithmetic = torch.autocast(place.kind, dtype=torch.bfloat16) if precision == "bf16" else _all_digits(place)
-        with torch.inference_mode(), torch_threads(threads), arithmetic:
+        with torch.inference_mode(), torch_threads(threads), _all_digits() if rounds else arithmetic:
             answers = network(torch.tensor(pictures, device=place.torch))
             return np.asarray(answers.cpu().numpy())
 
@@ -346,13 +348,10 @@ def _torch_run(
 
 
 @contextmanager
-def _all_digits(place: Device) -> Iterator[None]:
+def _all_digits() -> Iterator[None]:
     """Convolutions in fp32 as it is meant. On NVIDIA GPUs PyTorch rounds their factors to TF32's 10 bits by default:
     quicker in large networks, but a probability then moves by up to 1e-3, ten times what fp32 engines may differ by.
     """
-    if place.kind != "cuda":
-        yield
-        return
     import torch
 
     convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]

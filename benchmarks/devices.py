@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Sequence
 
 from workbench.all_devices import errors_of_the_model, told_errors
+from workbench.ranking import DOUBT
 from workbench.recordings import Recording, load_recordings
 from workbench.roofline import ModelError
 from workbench.units import format_seconds
@@ -28,6 +29,7 @@ def main() -> None:
             "points": len(errors),
             "median_factor": statistics.median(error.factor for error in errors),
             "worst_factor": errors[0].factor,
+            "share_beyond_doubt": sum(error.factor > DOUBT for error in errors) / len(errors),
         }
         for name, errors in errors_of_the_model(recordings).items()
     }

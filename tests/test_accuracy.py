@@ -1,6 +1,7 @@
 """What the README promises of the default network, on the built-in animals and on real data."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,8 @@ def animals():
     return load_dataset("animals")
 
 
+@pytest.mark.stress
+@pytest.mark.skipif(not STRESS, reason="make stress trains it whole; else the run of lesson 02 is judged")
 def test_the_convnet_names_nine_animals_of_ten(animals):
     assert accuracy_on_test_set(animals) >= 0.90
 
@@ -52,6 +55,11 @@ def test_digits():
 @pytest.mark.stress
 @pytest.mark.parametrize("seed", [0, 1, 2] if STRESS else [0])
 def test_fashion_mnist(seed):
-    # A quarter of the epochs, unless under stress: on a slow machine the whole run takes ten minutes.
-    shorter, least = ({}, 0.915) if STRESS else ({"epochs": 2}, 0.88)
-    assert accuracy_on_test_set(real("fashion-mnist"), seed=seed, **shorter) >= least
+    data = real("fashion-mnist")
+    if STRESS:
+        assert accuracy_on_test_set(data, seed=seed) >= 0.915
+    else:  # on a slow machine the whole run takes ten minutes
+        few = replace(
+            data, train=replace(data.train, pictures=data.train.pictures[:10_000], labels=data.train.labels[:10_000])
+        )
+        assert accuracy_on_test_set(few, seed=seed, epochs=3) >= 0.8

@@ -47,7 +47,7 @@ def test_each_contestant_is_measured_at_each_batch_size(exported: Exported):
     # An inference keeps nothing for a backward pass, so that the step on the same batch needs more.
     if step.memory_bytes is not None:
         big = list(sweep(contestants, data.test.pictures, data.test.labels, batch_sizes=(128,), seconds=0.02))
-        assert big[2].memory_bytes > 2 * big[0].memory_bytes
+        assert big[2].memory_bytes > 1.5 * big[0].memory_bytes
 
 
 def test_the_pictures_are_repeated_where_the_batch_is_larger(exported: Exported):

@@ -160,7 +160,10 @@ def measure(
 def _race(calls: Mapping[str, Call], waits: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
     """The seconds of each call, in turns of about BLOCK_SECONDS, for about `seconds` a contender; warmed up before."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    settled = {name: min(_clocked(call, waits[name]) for _ in range(2)) for name, call in calls.items()}
+    settled = {name: _clocked(call, waits[name]) for name, call in calls.items()}
+    for name, call in calls.items():
+        if settled[name] < BLOCK_SECONDS:  # else one call was enough, and may have taken a while
+            settled[name] = min(settled[name], _clocked(call, waits[name]))
     blocks = {name: max(1, round(BLOCK_SECONDS / max(value, 1e-7))) for name, value in settled.items()}
     rounds = 0
     collecting = gc.isenabled()

@@ -47,10 +47,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Execution:
-    """A notebook after Run All: its saved file, a picture of the page, what the page complained of, and the names of
-    the widgets that are seen on it."""
+    """A notebook after Run All: its saved file, the folder that holds `notebooks/` and `runs/`, a picture of the page,
+    what the page complained of, and the names of the widgets that are seen on it."""
 
     notebook: Any
+    folder: Path
     screenshot: Path | None
     complaints: tuple[str, ...]
     dialogs: int
@@ -178,7 +179,7 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
             boxes.nth(place).scroll_into_view_if_needed()
             boxes.nth(place).wait_for()
         widgets = tuple(boxes.evaluate_all("all => all.map(each => each.getAttribute('aria-label'))"))
-    return Execution(notebook, screenshot, tuple(complaints), dialogs, widgets)
+    return Execution(notebook, server.folder, screenshot, tuple(complaints), dialogs, widgets)
 
 
 def _saved_when_done(page: Any, path: Path) -> Any:
@@ -208,4 +209,4 @@ def _run_without_page(name: str, folder: Path) -> Execution:
     )
     client.allow_errors = True
     client.execute()
-    return Execution(notebook, None, (), 0)
+    return Execution(notebook, folder, None, (), 0)

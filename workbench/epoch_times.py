@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.batches import steps_per_epoch
 from workbench.capacity import fits, largest_batch
-from workbench.cost import Cost, cost_of
+from workbench.cost import Cost, costs_at
 from workbench.device_card import DeviceCard
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
@@ -69,10 +69,7 @@ def count_network(chosen: HyperParameters, *, shape: Shape = (32, 32, 3), classe
     """Count the network of `chosen`. Raises WorkbenchError for one that does not take such pictures."""
     name, width, precision = network_key(chosen)
     plain = chosen.replace(precision=precision)
-    small, large = (
-        cost_of(plain.replace(batch_size=batch), shape=shape, classes=classes, pictures=_COUNTED[1])
-        for batch in _COUNTED
-    )
+    small, large = costs_at(_COUNTED, plain, shape=shape, classes=classes, pictures=_COUNTED[1])
     with torch.device("meta"):
         model = build_model(name, classes=classes, shape=shape, width=width)
     counted: list[Sequence[Operation]] = [

@@ -304,3 +304,19 @@ def test_onnx_engines_run_in_a_python_without_torch(exported: Exported) -> None:
     assert done.returncode == 0, done.stderr
     label = exported.data.labels[exported.bundle.self_test_expected[0].argmax()]
     assert done.stdout.split() == [label] * 3
+
+
+def test_convolutions_on_a_gpu_keep_all_digits_for_the_answer_alone():
+    """What the setting does to an answer, a GPU alone can show; that it is set and put back, every machine can."""
+    seen = []
+
+    @inference._all_digits()
+    def answer() -> None:
+        seen.append(torch.backends.cudnn.conv.fp32_precision)
+        raise ZeroDivisionError
+
+    before = torch.backends.cudnn.conv.fp32_precision
+    with pytest.raises(ZeroDivisionError):
+        answer()
+    assert seen == ["ieee"]
+    assert torch.backends.cudnn.conv.fp32_precision == before != "ieee"

@@ -73,7 +73,7 @@ def sweep(
             for contestant in group:
                 with _leaving(contestant, size, entered, dropped):
                     call = _call(contestant, pixels, truth, size)
-                    ready[contestant] = _Ready(call, first=timed(call))
+                    ready[contestant] = _Ready(call, first=timed(call, find_device(contestant.device)))
             for contestant, reading in _raced(ready, size, seconds, threads, entered, dropped).items():
                 latency = replace(reading.latency, warm_up=ready[contestant].first)
                 yield measurement_of(contestant, replace(reading, latency=latency), size)

@@ -132,6 +132,7 @@ def test_it_starts_answers_and_stops(image: Image) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         errors = process.communicate(timeout=60)[1]
+        print(errors)  # shown where something failed: what the application said of it
     assert process.returncode == 0
     assert "Traceback" not in errors
     assert _files(image.root) == before

@@ -51,9 +51,10 @@ class Operation(NamedTuple):
 def build_app(service: Service) -> ASGIApp:
     """The application of one worker."""
     # The first that fits is taken: those that are in a hurry come first.
-    operations = [*_pictures(service), *_protocol(service), *_people(service)]
+    own_version = versions()["workbench"]  # read from the disk: once, not for each request
+    operations = [*_pictures(service), *_protocol(service, own_version), *_people(service)]
     routes = [Route(each.path, each.endpoint, methods=[each.method]) for each in operations]
-    app = Starlette(routes=routes + _pages(operations), exception_handlers=_problems())
+    app = Starlette(routes=routes + _pages(operations, own_version), exception_handlers=_problems())
     return Metered(app, service.metrics, ROUTES)
 
 
@@ -64,9 +65,7 @@ def _pictures(service: Service) -> Iterator[Operation]:
     yield Operation("POST", "/classify", classify_pictures, descriptions.CLASSIFY)
 
 
-def _protocol(service: Service) -> Iterator[Operation]:
-    own_version = versions()["workbench"]  # read from the disk: once, not for each request
-
+def _protocol(service: Service, own_version: str) -> Iterator[Operation]:
     def named(name: str, version: str | None = None) -> Network:
         network = service.network
         if name != network.name:
@@ -142,11 +141,9 @@ def _people(service: Service) -> Iterator[Operation]:
     yield Operation("GET", "/metrics", metrics, descriptions.METRICS)
 
 
-def _pages(operations: list[Operation]) -> list[Route]:
+def _pages(operations: list[Operation], own_version: str) -> list[Route]:
     """What /openapi.json does not describe: itself, and what a browser shows."""
-    described = descriptions.document(
-        versions()["workbench"], ((each.method, each.path, each.about) for each in operations)
-    )
+    described = descriptions.document(own_version, ((each.method, each.path, each.about) for each in operations))
     files = {
         "/": ("text/html", (PAGE / "index.html").read_bytes()),
         "/page.css": ("text/css", (PAGE / "page.css").read_bytes()),

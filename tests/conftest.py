@@ -31,14 +31,6 @@ pytest_plugins = ("browser.lab",)
 Mutate = Callable[[bytes, random.Random], bytes]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where two processes share the tests (pytest-xdist), a module's go to one of them: its fixtures are made once. So
-    do all that look at an executed notebook."""
-    for item in items:
-        group = "notebooks" if "executed" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @dataclass(frozen=True)
 class Exported:
     """A trained convnet and its bundle; tests must not change the files."""

@@ -84,7 +84,7 @@ EXERCISES = (
         level="core",
         hints=(
             "What did the trap show about the very first call?",
-            "`seconds[1:]` are the later calls. Which figure do half of them stay below?",
+            "`seconds[1:]` are the later calls. In order of size, the figure stands in their middle.",
             "Python has it ready: `statistics.median`, of the later calls alone.",
         ),
         learned="The first call apart, and the median of the rest: that is what wb.measure tells.",

@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import statistics
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -114,8 +115,9 @@ def main() -> None:
     plans = [recommended(data.name, len(data.train)).replace(model=model) for model in options.models]
     play(data, plans[0], defaultdict(list), rest=False)  # warm-up: what is imported and done once
     taken: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for plan in plans * options.rounds:
+    for turn, plan in enumerate(plans * options.rounds, 1):
         devices = play(data, plan, taken, options.rest)
+        print(f"{plan.model}: {turn} of {len(plans) * options.rounds}", file=sys.stderr)
     fields = {f"{name}{', first' * (kind == 'first')}": told(values) for (name, kind), values in taken.items()}
     everything = {
         kind: told([value for (_, other), values in taken.items() if other == kind for value in values])

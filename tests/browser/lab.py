@@ -183,11 +183,12 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
 
 
 def _saved_when_done(page: Any, path: Path) -> Any:
-    """Save until every code cell has run, or one has failed, and the kernel is idle again; the saved notebook."""
+    """Once the kernel is idle, save until every code cell has run, or one has failed; the saved notebook."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         page.wait_for_timeout(1000)
-        idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").count() > 0
+        if not page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").count():
+            continue  # each save takes time that the kernel needs
         page.keyboard.press("Control+s")
         page.wait_for_timeout(500)
         try:
@@ -196,7 +197,7 @@ def _saved_when_done(page: Any, path: Path) -> Any:
             continue
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         failed = any(output.output_type == "error" for cell in cells for output in cell.outputs)
-        if idle and (failed or all(cell.execution_count for cell in cells)):
+        if failed or all(cell.execution_count for cell in cells):
             return notebook
     raise RuntimeError(f"{path.name} was not done after {PATIENCE_SECONDS:.0f} s")
 

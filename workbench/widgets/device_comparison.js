@@ -173,13 +173,16 @@ function render({model, el}) {
 // Text cut to a width, by the font it will have.
 const AXIS = "11.5px";
 const pen = document.createElement("canvas").getContext("2d");
+const widthOf = (text, font) => {
+  pen.font = `${font} system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif`;
+  return pen.measureText(text).width;
+};
 const cuts = new Map();
 function cut(text, width, font = "12px") {
   const key = `${text}|${Math.floor(width)}|${font}`;
   if (!cuts.has(key)) {
-    pen.font = `${font} system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif`;
     let kept = text;
-    while (kept.length > 1 && pen.measureText(kept === text ? text : kept + "…").width > width) kept = kept.slice(0, -1);
+    while (kept.length > 1 && widthOf(kept === text ? text : kept + "…", font) > width) kept = kept.slice(0, -1);
     cuts.set(key, kept === text ? text : kept.trimEnd() + "…");
   }
   return cuts.get(key);
@@ -253,15 +256,17 @@ function drawRanking(svg, rows, look, chosen) {
 // The metric over the batch size, a line a device; the chosen batch size as a line across, crossovers as diamonds.
 function drawCurves(svg, shown, look, chosen) {
   const {how, order, budget, span} = look;
-  const height = 380, left = 62, top = 22, bottom = height - 40;
+  const ticks = decades(...span), format = FORMATS[how.format];
+  const left = Math.max(62, 10 + Math.max(...ticks.map(tick => widthOf(format(tick), AXIS))));  // a tiny network's dollars are long
+  const height = 380, top = 22, bottom = height - 40;
   const width = begin(svg, height, `${TITLES[how.name]} over the batch size, a line for each of ${shown.names.length} devices`);
   svg.append(s("text", {x: 0, y: 12, class: "wb-axis"}, cut(`${TITLES[how.name]} over the batch size; both axes logarithmic`, width, AXIS)));
   if (!shown.sizes.length) return;
   const [low, high] = span, first = shown.sizes[0], last = shown.sizes.at(-1);
   const x = logScale(first, last === first ? first * 2 : last, left, width - 14), y = logScale(low, high, bottom, top + 4);
-  for (const tick of decades(low, high)) svg.append(
+  for (const tick of ticks) svg.append(
     s("line", {class: "wb-grid", x1: left, x2: width, y1: y(tick), y2: y(tick)}),
-    s("text", {class: "wb-axis", x: left - 7, y: y(tick) + 4, "text-anchor": "end"}, FORMATS[how.format](tick)));
+    s("text", {class: "wb-axis", x: left - 7, y: y(tick) + 4, "text-anchor": "end"}, format(tick)));
   const every = Math.ceil(shown.sizes.length * 36 / (width - left));
   shown.sizes.forEach((size, place) => { if (place % every === 0) svg.append(
     s("text", {class: "wb-axis", x: x(size), y: bottom + 16, "text-anchor": "middle"}, size)); });

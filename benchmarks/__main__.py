@@ -6,6 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
+from workbench.errors import WorkbenchError
 from workbench.processor import let_idle_threads_sleep
 
 
@@ -20,7 +21,10 @@ def main() -> None:
     name = sys.argv.pop(1)
     let_idle_threads_sleep()
     sys.argv[0] = f"python -m benchmarks {name}"
-    importlib.import_module(f"benchmarks.{name}").main()
+    try:
+        importlib.import_module(f"benchmarks.{name}").main()
+    except WorkbenchError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

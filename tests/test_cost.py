@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.cost import cost_of
+from workbench.cost import _LiveBytes, cost_of
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.models import build_model, parameter_count
@@ -34,6 +34,12 @@ def test_the_convnet_of_the_lessons_by_hand():
     # DESIGN: small enough to become C for a microcontroller: at int8 a quarter of fp32's working memory.
     assert cost.parameters <= 100_000
     assert cost.working_bytes / 4 <= 256_000
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_network_costs_what_its_name_costs(name):
+    """The training steps of a network that is given run on fake tensors, of one that is named on the meta device."""
+    assert cost_of(HyperParameters(model=name), network=build_model(name)) == cost_of(HyperParameters(model=name))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -79,3 +85,12 @@ def test_what_cannot_be_built_is_a_sentence():
         cost_of(HyperParameters(model="alexnet"), shape=(16, 16, 3))
     with pytest.raises(WorkbenchError, match="Unknown model 'convent'"):
         cost_of(HyperParameters(model="convent"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_working_memory_is_what_a_real_answer_holds(name):
+    model, picture = build_model(name).eval(), torch.rand(1, 3, 32, 32)
+    with torch.no_grad(), _LiveBytes(besides=[*model.parameters(), *model.buffers()]) as live:
+        live.note(picture)
+        model(picture)
+    assert cost_of(HyperParameters(model=name)).working_bytes == live.peak

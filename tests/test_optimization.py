@@ -84,6 +84,14 @@ def test_the_race_goes_to_the_quicker():
     assert choose_precision(lambda precision: time.sleep(0.005 - pauses[precision])) == "fp32"
 
 
+def test_an_emulated_bf16_is_not_asked_again():
+    import time
+
+    taken = []
+    assert choose_precision(lambda precision: taken.append(time.sleep(0.05 * (precision == "bf16")))) == "fp32"
+    assert len(taken) == 4  # the warm-up, and one counted step of each
+
+
 def test_a_device_without_bf16_trains_in_fp32():
     def step(precision):
         if precision == "bf16":

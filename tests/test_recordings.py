@@ -13,8 +13,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+import torch
 from conftest import Mutate, int8_overflows
 
+from workbench import peaks
 from workbench.all_devices import compared, errors_of_the_model, known_devices, told_errors
 from workbench.bundle import read_bundle
 from workbench.comparison import Comparison
@@ -264,6 +266,12 @@ def test_it_records_where_only_torch_and_onnx_runtime_are(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["recording"] == str(out)
     assert read_recording(out).measurements
+
+
+def test_the_product_is_as_large_as_the_processor_can_bear(monkeypatch: pytest.MonkeyPatch):
+    for seconds, side in ((0.0, peaks.SMALLEST), (1e9, peaks.SIDE)):
+        monkeypatch.setattr(peaks, "SLOW_SECONDS", seconds)
+        assert peaks._side(torch.float32) == side
 
 
 def test_names_of_files():

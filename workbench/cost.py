@@ -1,8 +1,9 @@
 """What a choice of hyper-parameters costs, computed before anything runs: parameters, FLOPs and bytes.
 
 The network is built and run on tensors that have a shape and no numbers, so that even one too large for this machine is
-costed in a moment: on PyTorch's meta device, or on fake tensors, which take three times as long, and also know autocast
-and whatever a user's network holds. All figures are *modelled*: counted from shapes, not measured.
+costed in a moment. They are fake tensors, which know what a CPU's kernels give out, autocast, and whatever a user's
+network holds; the training steps of a network of the zoo in fp32, where none of that matters, run on PyTorch's meta
+device, which is quicker. All figures are *modelled*: counted from shapes, not measured.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Cost:
 
 
 _Mode = FakeTensorMode | torch.device
-_Build = Callable[[], tuple[_Mode, nn.Module]]
+_Build = Callable[[bool], tuple[_Mode, nn.Module]]
 
 
 def cost_of(
@@ -99,12 +100,12 @@ def costs_at(
     """As `cost_of`, at each of several batch sizes in place of that of the hyper-parameters."""
     bf16 = hyperparameters.precision == "bf16"
 
-    def build() -> tuple[_Mode, nn.Module]:
+    def build(fake: bool) -> tuple[_Mode, nn.Module]:
         if network is not None:
-            fake = FakeTensorMode()
-            with FakeCopyMode(fake):
-                return fake, copy.deepcopy(getattr(network, "_orig_mod", network)).requires_grad_(True)
-        mode = FakeTensorMode() if bf16 else torch.device("meta")
+            faking = FakeTensorMode()
+            with FakeCopyMode(faking):
+                return faking, copy.deepcopy(getattr(network, "_orig_mod", network)).requires_grad_(True)
+        mode = FakeTensorMode() if fake else torch.device("meta")
         with mode:
             name, width = hyperparameters.model, hyperparameters.width
             return mode, build_model(name, classes=classes, shape=shape, width=width)
@@ -145,7 +146,7 @@ def costs_at(
 
 def _inference(build: _Build, shape: tuple[int, int, int]) -> tuple[int, int, int, int]:
     height, width, channels = shape
-    mode, model = build()
+    mode, model = build(True)
     with mode, torch.no_grad():
         model.eval()
         values = [*model.parameters(), *model.buffers()]
@@ -159,7 +160,7 @@ def _inference(build: _Build, shape: tuple[int, int, int]) -> tuple[int, int, in
 def _training(build: _Build, shape: tuple[int, int, int], batch: int, bf16: bool) -> tuple[int, int]:
     height, width, channels = shape
     kept: dict[int, int] = {}
-    mode, model = build()
+    mode, model = build(bf16)
     model.train()
     with mode:
         own = {id(value.untyped_storage()) for value in (*model.parameters(), *model.buffers())}

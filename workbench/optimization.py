@@ -62,6 +62,6 @@ def choose_precision(step: Callable[[str], None], rounds: int = 3) -> str:
                 return "fp32"  # this device has no bf16
             if round_number > 0:  # the first is warm-up
                 times.append(time.perf_counter() - start)
-        if round_number > 0 and min(seconds["bf16"]) > 2 * max(seconds["fp32"]):
+        if round_number > 0 and min(seconds["bf16"]) > 5 * max(seconds["fp32"]):
             return "fp32"
     return "bf16" if statistics.median(seconds["bf16"]) < 0.95 * statistics.median(seconds["fp32"]) else "fp32"

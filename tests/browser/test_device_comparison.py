@@ -163,6 +163,11 @@ def test_its_page_reacts_without_kernel_and_network(browser: str, written: Calla
 def test_its_budget_line_can_be_dragged(browser: str, written: Callable[[], Path]) -> None:
     with file_page(browser, written()) as (page, _):
         page.locator(BOX).wait_for()
+        assert_readable(page)
+        page.get_by_label("Compare by").select_option("latency")
+        page.get_by_label("Set a budget").uncheck()
+        page.locator(f"{BOX} details").evaluate_all("all => all.forEach(each => { each.open = false; })")
+        page.set_viewport_size({"width": 1280, "height": 1000})
         page.locator(".dc-more > summary").click()
         page.get_by_label("Set a budget").check()
         page.locator(".dc-line").wait_for()

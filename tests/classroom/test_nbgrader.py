@@ -115,7 +115,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     largest = max(course.assignments, key=lambda each: len(each.exercises))
     for each in course.assignments:
         hand_in(course.folder, "solved", each, list(each.exercises), NOISE)
-        if each is largest:  # a kernel for each takes its time
+        if each in (course.assignments[0], largest):  # a kernel for each takes its time
             hand_in(course.folder, "half", each, checked(each)[::2])
             hand_in(course.folder, "blank", each, [])
     command = [sys.executable, "-c", TEACHER, str(home / "grades.json")]

@@ -50,8 +50,8 @@ class Operation(NamedTuple):
 
 def build_app(service: Service) -> ASGIApp:
     """The application of one worker."""
-    # The first that fits is taken: those that are in a hurry come first.
     own_version = versions()["workbench"]  # read from the disk: once, not for each request
+    # The first that fits is taken: those that are in a hurry come first.
     operations = [*_pictures(service), *_protocol(service, own_version), *_people(service)]
     routes = [Route(each.path, each.endpoint, methods=[each.method]) for each in operations]
     app = Starlette(routes=routes + _pages(operations, own_version), exception_handlers=_problems())

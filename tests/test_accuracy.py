@@ -50,8 +50,8 @@ def test_a_single_matrix_does_not(animals):
 
 @pytest.mark.stress
 def test_digits():
-    shorter, least = ({}, 0.97) if STRESS else ({"epochs": 10}, 0.95)
-    assert accuracy_on_test_set(load_dataset("digits"), **shorter) >= least
+    shorter = {} if STRESS else {"epochs": 10}
+    assert accuracy_on_test_set(load_dataset("digits"), **shorter) >= 0.97
 
 
 @pytest.mark.stress
@@ -62,7 +62,7 @@ def test_fashion_mnist(seed):
         assert accuracy_on_test_set(data, seed=seed) >= 0.915
     else:  # on a slow machine the whole run takes ten minutes
         few = replace(data, train=first(data.train, 10_000), validation=first(data.validation, 1_000))
-        assert accuracy_on_test_set(few, seed=seed, epochs=3) >= 0.8
+        assert accuracy_on_test_set(few, seed=seed, epochs=3) >= 0.85
 
 
 def first(split, count):

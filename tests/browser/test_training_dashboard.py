@@ -87,6 +87,7 @@ def test_a_page_without_a_kernel_shows_the_ended_runs(
         assert page.get_by_text("This page has no kernel").is_visible()
         assert page.get_by_role("button").count() == 0
         page.get_by_text("The same as a table").click()
+        page.locator("tbody tr").nth(5).wait_for()  # drawn when the browser tells that it is open
         assert page.locator("tbody tr").count() == 6
         for width in (1280, 700, 360):
             page.set_viewport_size({"width": width, "height": 900})

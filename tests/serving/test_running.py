@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 
 import httpx
@@ -56,6 +57,23 @@ def test_it_never_loads_what_is_left_on_the_bench() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+def test_its_start_does_not_wait_for_what_other_commands_are_read_with() -> None:
+    code = "import atexit, sys; from workbench.cli import main; "
+    code += "atexit.register(lambda: print({'typer', 'rich', 'pydantic'} & set(sys.modules))); main()"
+    words = [sys.executable, "-c", code, "serve", str(REFERENCE), "--port", "0", "--stop-with-stdin"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    served, loaded = done.stdout.splitlines()
+    assert served.startswith("Serving convnet "), done.stderr
+    assert loaded == "set()"
+
+
+def test_its_help_names_every_option() -> None:
+    printed = " ".join(command("serve", "--help").stdout.split())
+    for field in fields(Options):
+        assert f"--{field.name.replace('_', '-')} " in printed
+        assert f"(default: {field.default})" in printed
+
+
 def test_a_bundle_that_was_altered_does_not_start(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(REFERENCE, folder)
@@ -79,7 +97,9 @@ def test_a_bundle_that_fails_its_self_test_does_not_start(tmp_path: Path) -> Non
     [
         (["no-such-folder"], "no-such-folder does not exist"),
         ([REFERENCE, "--host", "no.such.host.invalid"], "no.such.host.invalid, port 8000"),
-        ([REFERENCE, "--max-body-bytes", "many"], "Invalid value for '--max-body-bytes'"),
+        ([REFERENCE, "--max-body-bytes", "many"], "argument --max-body-bytes: invalid int value: 'many'"),
+        ([REFERENCE, "--max-body", "9"], "unrecognized arguments: --max-body 9"),
+        ([REFERENCE, "--workers", "0"], "workers = 0: must be a whole number from 1 to 256"),
     ],
 )
 def test_what_it_refuses_to_start_with(words: list[str], said: str) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
+
+from workbench.errors import WorkbenchError
 
 app = typer.Typer(
     name="workbench",
@@ -38,3 +41,14 @@ Settings = Annotated[
 SettingsFile = Annotated[Path | None, typer.Option("--hyperparameters", help="A hyperparameters.json to start from.")]
 Resume = Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")]
 Inexact = Annotated[bool, typer.Option("--inexact", help="Resume on another device or with other threads as well.")]
+
+
+def run_app(arguments: list[str]) -> object:
+    """Run the command that the arguments name; its exit code. Raises WorkbenchError for arguments that cannot be."""
+    try:
+        return app(arguments or ["--help"], standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except TyperException as error:
+        told = "(workbench --help, or workbench COMMAND --help, tells what there is)"
+        raise WorkbenchError(f"{error.format_message()} {told}") from error

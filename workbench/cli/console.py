@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-import typer
-from typer.exceptions import TyperException
 
 from workbench.errors import WorkbenchError
 from workbench.sealed import shortened
@@ -27,8 +24,8 @@ class Stopped(WorkbenchError):
     """The user stopped the command; the text says how to go on."""
 
 
-def run_command(app: typer.Typer) -> None:
-    """Run the command line: bad input becomes one sentence and exit code 2, never a traceback.
+def run_command(run: Callable[[], Any]) -> None:
+    """Run a command, which gives its exit code: bad input becomes one sentence and exit code 2, never a traceback.
 
     WORKBENCH_DEBUG=1 lets the traceback of an unexpected error through.
     """
@@ -36,12 +33,9 @@ def run_command(app: typer.Typer) -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
-    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(run())
+    except KeyboardInterrupt:
         fail("Stopped.", code=130)
-    except TyperException as error:
-        sentence = error.format_message()
-        fail(f"{sentence} (workbench --help, or workbench COMMAND --help, tells what there is)", code=2)
     except WorkbenchError as error:
         fail(str(error), code=130 if isinstance(error, Stopped) else 2)
     except BrokenPipeError:

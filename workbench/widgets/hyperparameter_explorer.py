@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -13,16 +12,13 @@ import traitlets
 from workbench.arguments import whole_number
 from workbench.cost import Cost
 from workbench.data import Data
-from workbench.epoch_times import NetworkCount, cost_at, epoch_times, network_key, told_change
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters, recommended
-from workbench.recordings import load_recordings
 from workbench.sealed import shortened
 from workbench.training import Record
 from workbench.units import format_number
-from workbench.widgets.cost_figures import figures_of
+from workbench.widgets.followed_cost import FollowedCost
 from workbench.widgets.hyperparameter_controls import MAIN, fields_of, short
-from workbench.widgets.network_counts import NetworkCounts
 from workbench.widgets.parallel_coordinates import checked_trials, search_facts
 from workbench.widgets.short_runs import ShortRuns
 from workbench.widgets.view import View
@@ -84,16 +80,9 @@ class HyperparameterExplorer(View):
         chosen = usual if hyperparameters is None else hyperparameters
         if not isinstance(chosen, HyperParameters):
             raise WorkbenchError(f"hyperparameters = {shortened(repr(chosen))}: give wb.HyperParameters(...).")
-        self._pictures = len(data.train)
-        self._counts = NetworkCounts(data.shape, len(data.labels))
-        self._short = ShortRuns(data, most, usual, device)
-        try:
-            self._recordings = load_recordings(skipped=[])
-        except WorkbenchError:  # without the project's files there are no cards
-            self._recordings = ()
+        self._followed = FollowedCost(data, chosen)
+        self._short = ShortRuns(data, most, usual, device, self._tell)
         self._lock = threading.RLock()  # the browser's wishes come in threads of their own
-        self._before = chosen
-        self._touched: tuple[str, ...] = ()
         super().__init__(
             hyperparameters=chosen,
             values=asdict(chosen),
@@ -111,19 +100,13 @@ class HyperparameterExplorer(View):
     @property
     def cost(self) -> Cost:
         """Of the hyper-parameters chosen now. Raises WorkbenchError for a network that does not take the pictures."""
-        count = self._counts.count(self.hyperparameters)
-        if isinstance(count, str):
-            raise WorkbenchError(count)
-        return cost_at(count, self.hyperparameters, pictures=self._pictures)
+        return self._followed.cost()
 
     def told(self) -> str:
         """What is chosen and what it costs, in two sentences."""
         names = ", ".join(f"{short(name)} {format_number(getattr(self.hyperparameters, name))}" for name in MAIN)
-        count = self._counts.count(self.hyperparameters)
-        if isinstance(count, str):
-            return f"{names}: {count}"
-        self._show(count)
-        return f"{names}: {self.figures['summary']} {self.search.get('said', '')}".strip()
+        self._show()
+        return f"{names}: {self.figures.get('summary', self.problem)} {self.search.get('said', '')}".strip()
 
     def fallback(self) -> Iterable[Any]:
         """The sentence, the devices, the runs and the trials."""
@@ -171,42 +154,32 @@ class HyperparameterExplorer(View):
         if not isinstance(change.old, HyperParameters) or change.new == change.old:
             return
         with self._lock:
-            before, after = asdict(change.old), asdict(change.new)
-            touched = tuple(name for name in after if after[name] != before[name])
-            if touched != self._touched:  # while one control is moved, all is compared with where it was
-                self._before, self._touched = change.old, touched
-            self.values = after
+            self._followed.move(change.new)
+            self.values = asdict(change.new)
             self._follow()
 
     def _follow(self) -> None:
         """Put the figures, now where the network is counted, else as soon as the worker has counted it."""
         if self._counter is not None:
             self._counter.stop()
-        resting = self.job is None or self.job.ended
-        nearby = bool(self._touched) and resting
-        count = self._counts.known(self.hyperparameters)
-        if count is None:
-            self._put(counting="Counting this network, as soon as the worker is free …")
+        ahead = self._followed.is_moved and (self.job is None or self.job.ended)
+        if self._followed.is_counted:
+            self._show()
         else:
-            self._show(count)
-        if count is None or nearby:
-            steps = self._count(self.hyperparameters, nearby=nearby)
-            self._counter = Job(steps, on_step=self._note, on_change=self._go_on)
+            self._put(counting="Counting this network, as soon as the worker is free …")
+        if ahead or self.counting:
             if self.job is not None:
                 self.job.pause()  # a moment's work, between two steps of the run
+            steps = self._followed.counting(ahead=ahead)
+            self._counter = Job(steps, on_step=self._note, on_change=self._go_on)
             self._counter.start()
         elif self.job is not None:
             self.job.resume()
 
-    def _count(self, chosen: HyperParameters, *, nearby: bool) -> Generator[HyperParameters, Any, None]:
-        for each in chain([chosen], self._counts.ahead(chosen) if nearby else ()):
-            self._counts.count(each)
-            yield each
-
-    def _note(self, counted: HyperParameters) -> None:
+    def _note(self, _: None) -> None:
         with self._lock:
-            if network_key(counted) == network_key(self.hyperparameters):
-                self._show(self._counts.count(counted))
+            if self.counting and self._followed.is_counted:
+                self._show()
 
     def _go_on(self, counter: Job) -> None:
         if counter.state == "failed" and counter is self._counter:
@@ -214,16 +187,12 @@ class HyperparameterExplorer(View):
         if counter.ended and counter is self._counter and self.job is not None:
             self.job.resume()
 
-    def _show(self, count: NetworkCount | str) -> None:
-        if isinstance(count, str):
-            self._put(counting="", problem=count, figures={}, said="")
-            return
-        chosen, before = self.hyperparameters, self._before
-        cost = cost_at(count, chosen, pictures=self._pictures)
-        earlier = self._counts.known(before)
-        was = cost_at(earlier, before, pictures=self._pictures) if isinstance(earlier, NetworkCount) else None
-        figures = figures_of(chosen, cost, was, epoch_times(self._recordings, count, chosen, cost))
-        self._put(counting="", figures=figures, said="" if was is None else told_change(before, chosen, was, cost))
+    def _show(self) -> None:
+        try:
+            figures, said = self._followed.figures()
+            self._put(counting="", figures=figures, said=said)
+        except WorkbenchError as error:
+            self._put(counting="", figures={}, said="", problem=str(error))
 
     # Short runs, and a search ------------------------------------------------------------------------------------
 
@@ -232,33 +201,18 @@ class HyperparameterExplorer(View):
         with self._lock:
             if not change.new or (self.job is not None and not self.job.ended):
                 return
-            if lacking := self._short.lacking():
-                self._put(outcome=lacking)
-                return
-            if self._counter is not None and self._counts.known(self.hyperparameters) is not None:
+            if self._counter is not None and self._followed.is_counted:
                 self._counter.stop()  # the other widths can wait
-            name, steps = self._short.begin(self.hyperparameters, self.epochs_of_run)
-            self._put(table=self._short.rows, progress={"share": 0, "told": "getting ready …"}, outcome="")
-            self.job = Job(
-                steps,
-                on_step=lambda record: self._learn(name, record),
-                on_change=lambda job: self._end(name, job),
-            ).start()
+            self.job = self._short.start(self.hyperparameters, self.epochs_of_run)
 
     @traitlets.observe("stopped")
     def _stop(self, change: Any) -> None:
         if change.new and self.job is not None:
             self.job.stop()
 
-    def _learn(self, name: str, record: Record) -> None:
-        self._put(progress=self._short.note(name, record), table=self._short.rows)
-
-    def _end(self, name: str, job: Job) -> None:
-        if not job.ended:
-            return
+    def _tell(self, **shown: Any) -> None:
         with self._lock:
-            outcome = self._short.end(name, job)
-            self._put(table=self._short.rows, progress={}, outcome=outcome)
+            self._put(**shown)
 
     @traitlets.validate("trials")
     def _check_trials(self, proposal: Any) -> tuple[Trial, ...]:

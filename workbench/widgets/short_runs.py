@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
@@ -21,12 +21,20 @@ from workbench.widgets.worker import Job
 class ShortRuns:
     """most: how many pictures of the splits "train" and "validation" a run learns from and is judged on.
 
-    usual: the hyper-parameters that a run is named by its differences from. rows: as a page shows them, each run's
+    usual: the hyper-parameters that a run is named by its differences from. tell: is given what a page shows, as far
+    as it changed: its `table`, a row for each run; `progress`; `outcome`, a sentence. rows: that table, each run's
     replaced as it goes on. records: of each run, by name.
     """
 
-    def __init__(self, data: Data, most: Mapping[str, int], usual: HyperParameters, device: str) -> None:
-        self._data, self._most, self._usual, self._device = data, most, usual, device
+    def __init__(
+        self,
+        data: Data,
+        most: Mapping[str, int],
+        usual: HyperParameters,
+        device: str,
+        tell: Callable[..., object],
+    ) -> None:
+        self._data, self._most, self._usual, self._device, self._tell = data, most, usual, device, tell
         self.rows: list[dict[str, Any]] = []
         self.records: dict[str, list[Record]] = {}
 
@@ -39,31 +47,32 @@ class ShortRuns:
             parts.append(f"{few} {what} pictures")
         return f"{parts[0]}, judged on {parts[1]}; the same for every run"
 
-    def lacking(self) -> str:
-        """Why nothing can be run, "" where it can."""
-        if len(self._data.train) and len(self._data.validation):
-            return ""
-        return f"{self._data.name} lacks pictures to learn from or to be judged on: nothing can be run."
-
-    def begin(self, plan: HyperParameters, epochs: int) -> tuple[str, Generator[Record, Any, None]]:
-        """A new row for `plan`, of at most so many epochs: its name, and the training."""
+    def start(self, plan: HyperParameters, epochs: int) -> Job | None:
+        """Train by `plan`, for so many epochs at most; None, and told why, where nothing can be run."""
+        if not (len(self._data.train) and len(self._data.validation)):
+            lacking = f"{self._data.name} lacks pictures to learn from or to be judged on: nothing can be run."
+            self._tell(outcome=lacking)
+            return None
         name, chosen = self._free_name(plan), plan.replace(epochs=min(plan.epochs, epochs))
         row = {"name": name, "state": "running", "told": "running", "accuracy": "", "seconds": "", "curve": []}
         self.rows = [*self.rows, row | {"epochs": chosen.epochs}]
         self.records[name] = []
-        return name, self._train(chosen)
+        self._tell(table=self.rows, progress={"share": 0, "told": "getting ready …"}, outcome="")
+        return Job(
+            self._train(chosen),
+            on_step=lambda record: self._note(name, record),
+            on_change=lambda job: self._end(name, job) if job.ended else None,
+        ).start()
 
-    def note(self, name: str, record: Record) -> dict[str, Any]:
-        """Take in a record; how far the run has come."""
+    def _note(self, name: str, record: Record) -> None:
         self.records[name].append(record)
         if record.kind == "epoch":
             self._write(name, curve=_curve(self.records[name]))
         left = format_seconds(record.seconds * (record.steps / record.step - 1))
         told = f"step {record.step:,} of {record.steps:,}, about {left} left"
-        return {"share": record.step / record.steps, "told": told}
+        self._tell(progress={"share": record.step / record.steps, "told": told}, table=self.rows)
 
-    def end(self, name: str, job: Job) -> str:
-        """Finish the row; what came of the run, in a sentence."""
+    def _end(self, name: str, job: Job) -> None:
         records = self.records[name]
         accuracy = next((r.validation_accuracy for r in reversed(records) if r.validation_accuracy is not None), None)
         share = "" if accuracy is None else format_share(accuracy)
@@ -71,9 +80,10 @@ class ShortRuns:
         machine = f", {records[-1].device}, {records[-1].precision}" if records else ""
         told = f"failed: {job.error}" if job.state == "failed" else f"{job.state} (measured here, now{machine})"
         self._write(name, state=job.state, told=told, accuracy=share, seconds=seconds)
+        outcome = f"{name}: {told.rstrip('.')}."
         if job.state == "finished" and share:
-            return f"{name}: {share} of the validation pictures named rightly after {seconds}{self._beside(name)}"
-        return f"{name}: {told.rstrip('.')}."
+            outcome = f"{name}: {share} of the validation pictures named rightly after {seconds}{self._beside(name)}"
+        self._tell(table=self.rows, progress={}, outcome=outcome)
 
     def _beside(self, name: str) -> str:
         """How a finished run compares with the best one before it."""

@@ -23,6 +23,7 @@ from browser.lab import Server, chromium, complaints_of
 
 KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 IDLE = "Python 3 (ipykernel) | Idle"
+READY = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'  # in Notebook 7, which says nothing
 CODE_CELLS = ".jp-Notebook .jp-CodeCell"
 PROMPT = ".jp-InputArea-prompt"
 VIEW = ".jp-OutputArea-output.lm-Panel"  # of all outputs only a widget's is a panel, and it names no type
@@ -187,8 +188,9 @@ def opened(
     width: int = 1280,
     height: int = 1000,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    notebook_7: bool = False,
 ) -> Iterator[tuple[Any, list[str]]]:
-    """A notebook of these code cells after Run All, in JupyterLab: the page, and the errors it reports.
+    """A notebook of these code cells after Run All, in JupyterLab or Notebook 7: the page, and the errors it reports.
 
     `theme` is JupyterLab's, `system` what the operating system prefers; JupyterLab follows it only when told to.
     `settings` are more of JupyterLab's, by plugin. The kernel ends with the block.
@@ -201,8 +203,9 @@ def opened(
         complaints = complaints_of(page, but=OF_JUPYTERLAB)
         _use(page, _themed(theme) | dict(settings or {}))
         try:
-            page.goto(f"{server.address}lab/workspaces/pages-{name}/tree/{path}?token={server.token}")
-            page.get_by_text(IDLE).wait_for()
+            tree = f"notebooks/{path}" if notebook_7 else f"lab/workspaces/pages-{name}/tree/{path}"
+            page.goto(f"{server.address}{tree}?token={server.token}")
+            page.locator(READY).wait_for() if notebook_7 else page.get_by_text(IDLE).wait_for()
             run_all(page)
             yield page, complaints
         finally:

@@ -1,12 +1,14 @@
 // What the widgets share, besides what they share with the application's page (elements.js, numbers.js). view.py puts it
 // before each widget's own module; so nothing here is exported.
 
-// The widget's own box: named for screen readers; keeps its keys from JupyterLab, which would take the arrows of a
-// slider; and says so when the kernel behind it is gone.
+// The widget's own box: named for screen readers; keeps its keys from the notebook, which would take the arrows of a
+// slider (JupyterLab after the widget, Notebook 7 before it, unless the very element that has the focus says so); and
+// says so when the kernel behind it is gone.
 function box(model, el, name) {
   const gone = h("p", {class: "wb-gone", role: "alert", hidden: true});
-  const root = h("section", {class: "wb", "aria-label": name, "data-lm-suppress-shortcuts": "true"}, gone);
+  const root = h("section", {class: "wb", "aria-label": name}, gone);
   root.addEventListener("keydown", event => event.stopPropagation());
+  root.addEventListener("focusin", event => { event.target.dataset.lmSuppressShortcuts = "true"; });
   model.on("comm_live_update", () => {
     gone.hidden = false;
     gone.textContent = "The kernel behind this widget is gone. What it shows stays; run its cell again to go on.";

@@ -23,7 +23,6 @@ from browser.lab import Server, chromium, complaints_of
 
 KERNELSPEC = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 IDLE = "Python 3 (ipykernel) | Idle"
-READY = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'  # in Notebook 7, which says nothing
 CODE_CELLS = ".jp-Notebook .jp-CodeCell"
 PROMPT = ".jp-InputArea-prompt"
 VIEW = ".jp-OutputArea-output.lm-Panel"  # of all outputs only a widget's is a panel, and it names no type
@@ -205,7 +204,7 @@ def opened(
         try:
             tree = f"notebooks/{path}" if notebook_7 else f"lab/workspaces/pages-{name}/tree/{path}"
             page.goto(f"{server.address}{tree}?token={server.token}")
-            page.locator(READY).wait_for() if notebook_7 else page.get_by_text(IDLE).wait_for()
+            _await_kernel(server, page, path) if notebook_7 else page.get_by_text(IDLE).wait_for()
             run_all(page)
             yield page, complaints
         finally:
@@ -428,6 +427,18 @@ def _wait_until_drawn(page: Any) -> None:
         "view => [...document.querySelectorAll(view)].every(drawn => drawn.querySelector('.lm-Widget:not(:empty)'))",
         arg=VIEW,
     )
+
+
+def _await_kernel(server: Server, page: Any, path: str) -> None:
+    """Until the notebook has its cells and its kernel: Notebook 7 does not say so in words."""
+    page.locator(CODE_CELLS).first.wait_for()
+    for _ in range(240):
+        with _call(server, "GET", "api/sessions") as answer:
+            kernels = [session["kernel"] for session in json.load(answer) if session["path"] == path]
+        if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
+            return
+        page.wait_for_timeout(500)
+    raise RuntimeError(f"no kernel came to {path} within two minutes")
 
 
 def _end_session(server: Server, path: str) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 from workbench.bundle import read_bundle
 from workbench.cli import main
 from workbench.cli.compare import MANY
+from workbench.cli.deliver import _tell
 from workbench.devices import find_device
 from workbench.hyperparameters import HyperParameters
 from workbench.inference import Predictor
@@ -129,6 +130,23 @@ def test_a_workflow_leaves_a_whole_run(finished, pictures):
     assert re.search(r"epoch 3/3: training loss .* validation accuracy .* pictures/s", told)
     assert read_bundle(out / "bundle").labels == ("dark", "light")
     assert str(pictures) not in (out / "bundle" / "manifest.json").read_text()
+
+
+def test_the_figures_of_a_workflow_are_told_to_a_person(finished, capfd):
+    _, summary, _ = finished
+    _tell(summary)
+    lines = capfd.readouterr().out.strip().splitlines()
+    latencies = [line for line in lines if "measured on this CPU" in line]
+    assert len(latencies) == len(summary["latency"])
+    assert latencies[0].startswith(f"{summary['latency'][0]['engine']}: ")
+    assert lines[-1] == f"report: {summary['report']}"
+
+
+def test_what_is_not_installed_is_named():
+    code = "import sys; sys.modules['torch'] = None; from workbench.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "train", "--data", "digits"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "workbench: torch is not installed here: `workbench doctor` says how to add it.\n"
 
 
 def test_evaluate_agrees_with_the_workflow(finished, workbench):

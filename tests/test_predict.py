@@ -52,6 +52,7 @@ def test_a_guess_is_locked_in_and_set_beside_the_figure(record: Path):
     assert guess.figure == {
         "value": 0.44,
         "told": "0.44 times as fast",
+        "unit": "times as fast",
         "origin": "measured here, now",
         "sentence": said,
     }
@@ -75,6 +76,7 @@ def test_the_figure_first_and_the_guess_afterwards(record: Path):
     click(guess, "0.5")
     assert guess.value == 0.5
     assert guess.locked.endswith(AFTERWARDS)
+    assert guess.figure["sentence"] == f"{reveal(0.5, 0.44, 'times as fast')} {AFTERWARDS}"
     assert guess.reveal(0.44).endswith(AFTERWARDS)
     assert LearnerRecord(record).of("predicted", "00-race")[0]["known"] is True
     # The figure of yesterday is known today, before it is measured again.

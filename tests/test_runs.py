@@ -34,7 +34,7 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(WorkbenchError, match="mine is not empty"):
         new_run("animals", tmp_path / "mine")
-    with pytest.raises(WorkbenchError, match=r"thesis.txt is not empty"):
+    with pytest.raises(WorkbenchError, match=r"thesis.txt is a file: --out names a folder"):
         new_run("animals", tmp_path / "mine" / "thesis.txt")
     with pytest.raises(WorkbenchError, match="Cannot make the folder"):
         new_run("animals", tmp_path / "mine" / "thesis.txt" / "run")

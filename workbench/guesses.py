@@ -45,8 +45,10 @@ def reveal_choice(guess: str | None, value: str, origin: str = HERE_NOW) -> str:
 
 
 def told_number(value: float, unit: str = "") -> str:
-    """A number with its unit: "2.5 ms"."""
-    return f"{format_number(float(value))} {unit}".strip()
+    """A number with its unit: "2.5 ms"; without an exponent as far as 1e-9, which few learners read."""
+    small = 1e-9 <= abs(value) < 1e-4
+    told = f"{value:.{1 - math.floor(math.log10(abs(value)))}f}" if small else format_number(float(value))
+    return f"{told} {unit}".strip()
 
 
 def checked_guess(guess: object) -> float:

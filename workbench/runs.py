@@ -87,7 +87,9 @@ class Run:
 
 def new_run(data_name: str, out: Path | None = None) -> Run:
     """A folder for a new run: `out`, or the next free runs/NAME-K. Refuses a folder that holds something."""
-    if out is not None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out is not None and out.exists() and not out.is_dir():
+        raise WorkbenchError(f"{out} is a file: --out names a folder that is new or empty.")
+    if out is not None and out.exists() and any(out.iterdir()):
         raise WorkbenchError(f"{out} is not empty: choose another --out, or go on with that run by --resume {out}.")
     folder = out or RUNS / f"{data_name}-1"
     try:

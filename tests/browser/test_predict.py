@@ -194,7 +194,7 @@ def test_the_browser_words_a_decision_as_python_does(browser: str, tmp_path: Pat
             for (limit, typed), (size, metric) in zip(LIMITS, figures, strict=False):
                 form.get_by_label("Batch size").select_option(str(size))
                 form.get_by_label("Chosen for its").select_option(metric)
-                form.get_by_label("It must not break").select_option(limit)
+                form.get_by_label("A limit to keep").select_option(limit)
                 if limit == "other":
                     form.get_by_label("In your words").fill(typed)
                 elif limit != "none":

@@ -411,6 +411,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("05-tamper", lambda folder: [*damaged(folder), "self_test"], "only files are listed"),
     ("05-tamper", lambda folder: list(listed(folder)), "nothing is wrong there"),
     ("05-tamper", lambda folder: [Path(name).name for name in damaged(folder)], "otherwise than the manifest"),
+    (
+        "05-tamper",
+        lambda folder: sorted({each.name for each in folder.rglob("*.*")} - {"manifest.json", *listed(folder)}),
+        "by its way from the folder",
+    ),
     ("05-tamper", lambda folder: [str(folder / name) for name in damaged(folder)], "otherwise than the manifest"),
     ("05-tamper", lambda folder: [Path(name) for name in damaged(folder)], "give the names as text"),
     ("05-tamper", lambda folder: not damaged(folder), "whoever has to mend the folder needs the names"),
@@ -428,6 +433,11 @@ WRONG: list[tuple[str, Any, str]] = [
     ("05-retry", asking(wait=lambda headers: 1), "Retry-After says [7, 2]"),
     ("05-retry", asking(later=lambda status: status >= 400), "400 means that the request is wrong, and you ask again"),
     ("05-retry", asking(later=lambda status: status >= 500), "500 means that the server has failed at it, and you ask"),
+    (
+        "05-retry",
+        asking(later=lambda status: status != 200, wait=lambda headers: int(headers["Retry-After"])),
+        "a header that is not there, as after 503: 400 is the end",
+    ),
     ("05-retry", asking(refuse=None), "takes it for an answer"),
     ("05-retry", asking(refuse=RuntimeError), "After 400 comes RuntimeError"),
     ("05-retry", asking(words=""), "keeps to itself what the server said"),

@@ -147,6 +147,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("01-luck", {n for n, apart in APART.items() if mean(apart) > 0}, "by whatever little"),
     ("01-luck", set(APART) - MOVED, "ones that luck explains"),
     ("01-luck", {n for n in MOVED if mean(APART[n]) < 0}, "right, and not all"),
+    ("01-luck", [], "You name none"),
     ("01-luck", MOVED | {"decay × 4"}, "Hold 'decay × 4' to the yardstick"),
     ("01-luck", ["base"], "cannot move from itself"),
     ("01-luck", ["width"], "is none of the changes"),

@@ -72,6 +72,12 @@ def shapes(header: Any) -> dict[str, Any]:
     return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
 
 
+def without_text(content: bytes) -> Any:
+    header = header_of(content, content[0])
+    header.pop("__metadata__")
+    return header
+
+
 def header_right(content: bytes) -> Any:
     return header_of(content, int.from_bytes(content[:8], "little"))
 
@@ -121,6 +127,11 @@ def ascii_only(content: bytes) -> Any:
 
 
 HEADERS: list[tuple[str, Any, str]] = [
+    (
+        "03-header",
+        lambda content: {n: e["shape"] for n, e in without_text(content).items()},
+        "ask first whether it is there",
+    ),
     ("03-header", by_library, "The library wants the whole file"),
     ("03-header", without_offset, "begins at the wrong byte"),
     ("03-header", cut_by_eight, "ends too soon"),

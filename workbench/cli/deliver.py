@@ -161,7 +161,7 @@ def _answer_line(result: dict[str, Any]) -> str:
 
     picture = shortened(result["picture"], 200)
     if "error" in result:
-        return f"{picture}: not read. {result['error']}"
+        return f"not read: {result['error']}"
     answers = ", ".join(
         f"{shortened(answer['label'])} {format_share(answer['probability'])}" for answer in result["answers"]
     )
@@ -196,5 +196,5 @@ def _latency_line(row: dict[str, Any]) -> str:
     return (
         f"{row['engine']}: {format_seconds(latency['p50'])} for {pictures} picture{'s' * (pictures > 1)} on {threads} "
         f"thread{'s' * (threads > 1)} (median of {latency['count']:,}, 90 % within {format_seconds(latency['p90'])}; "
-        f"{latency['origin']} on this CPU)"
+        f"{row['origin']} on this CPU)"
     )

@@ -37,7 +37,7 @@ def number_of(answer: object, name: str = "answer") -> float:
         raise Unanswered
     value = answer.item() if hasattr(answer, "item") and getattr(answer, "size", 1) != 0 else answer
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise NotYet(f"{name} = {shown(answer)} is no number: give one, without quotes or a unit.")
+        raise NotYet(f"{name}: {shown(answer)} is no number. Give one, without quotes or a unit.")
     return float(value)
 
 
@@ -48,7 +48,7 @@ def refuse_guess(guess: object, of: str, *, share: bool = False) -> None:
     """
     number = number_of(guess, "guess")
     if number <= 0:
-        raise Unanswered(f"A guess is a number above 0, here {of}. Guess again: it is not judged, and any will do.")
+        raise Unanswered(f"A guess is a number above 0, here {of}. Guess again: it is not judged.")
     if share and number > 1:
         meant = f"did you mean {number / 100:g}?" if number <= 100 else "guess again."
         raise Unanswered(f"Your guess is {number:g}, and a share lies from 0 to 1: {meant}")

@@ -117,7 +117,7 @@ def check(id: str, answer: Any = None, *, record: LearnerRecord | None = None) -
     if state == "passed":
         words = exercise.learned
     if state in ("passed", "not yet"):
-        facts = {"state": state, "answer": shortened(_told(answer), 200), "words": words, "points": points}
+        facts = {"state": state, "answer": shortened(_told(answer), 300), "words": words, "points": points}
         facts |= _guess(exercise, answer) | _tries(record, id)
         record.note("answered", id, once=("state",), **facts)
     if record.said:

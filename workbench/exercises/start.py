@@ -69,8 +69,9 @@ EXERCISES = (
         kind="read",
         level="warm-up",
         hints=(
-            "Look at pictures a second, not at milliseconds: choose throughput as the metric.",
-            "What `known_devices` gives back has `rows(size, 'throughput')`: one a device, with `name` and `value`.",
+            "In the panel, set *Compare by* to *Pictures a second*: how much gets done, not how long a batch takes.",
+            "`wb.known_devices(batch_sizes=…).best_of_each('throughput')` keeps each device's quickest setting. Its "
+            "`rows(size, 'throughput')` then has one row a device, with `name` and `value`.",
             "Divide the value of the one by that of the other at each batch size, from the smallest on, and stop at "
             "the first that is three or more.",
         ),

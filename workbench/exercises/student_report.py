@@ -1,4 +1,4 @@
-"""What a learner predicted, measured, decided and answered: one page to read, one text to hand in."""
+"""What a learner predicted, measured, decided and answered: one page to read, and the same as text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class StudentReport:
 
     def __repr__(self) -> str:
         folder = self.html.parent.resolve()
-        return f"Your report, in the folder {folder}: {self.html.name} to read, {self.markdown.name} to hand in."
+        as_text = f"{self.markdown.name}, the same as text, for your teacher where that is asked for"
+        return f"Your report, in the folder {folder}: {self.html.name} to read; {as_text}."
 
     def _repr_html_(self) -> str:
         return paragraphs(repr(self))
@@ -107,7 +108,8 @@ def _best(answered: list[Entry]) -> list[Entry]:
     for entry in answered:
         if found.get(entry["id"], {}).get("state") != "passed":
             found[entry["id"]] = entry
-    return [found[id] for id in sorted(found)]
+    known = [*exercises()]
+    return [found[id] for id in sorted(found, key=lambda id: (known.index(id) if id in known else len(known), id))]
 
 
 def _answered(entry: Entry, all_of_it: list[Entry], hints: int) -> tuple[str, ...]:
@@ -211,7 +213,8 @@ def _html(name: str, record: LearnerRecord) -> str:
     for part, heads, rows in _parts(record):
         body.append(tag("h2", part))
         body.append(_table(part, heads, rows) if rows else tag("p", "Nothing yet."))
-    body.append(tag("p", f"{len(LESSONS)} lessons, {len(exercises())} exercises in all. {_argued()}"))
+    checked = progress(record=record).total[1]
+    body.append(tag("p", f"{len(LESSONS)} lessons, {checked} exercises that check themselves. {_argued()}"))
     return render(title, body)
 
 
@@ -221,7 +224,12 @@ def _table(part: str, heads: tuple[str, ...], rows: Rows) -> Element:
 
     def line(cells: tuple[str, ...]) -> list[Element | str]:
         title = tag("span", cells[0], style="display: inline-block; min-width: 14em")
-        return [title, *cells[1:-1], tag("span", cells[-1], style="white-space: nowrap")]
+        return [title, *map(breaking, cells[1:-1]), tag("span", cells[-1], style="white-space: nowrap")]
+
+    def breaking(text: str) -> Element | str:
+        """Code has few spaces, and would push the last column off the page."""
+        style = "display: inline-block; min-width: 14em; overflow-wrap: anywhere"
+        return tag("span", text, style=style) if len(text) > 40 else text
 
     passed = sum(row[1] == "passed" for row in rows)
     count = f"{passed} passed, {len(rows) - passed} not yet" if part == "Answered" else len(rows)

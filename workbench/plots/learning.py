@@ -97,7 +97,9 @@ def learning_rate_curve(records: Sequence[Record], axes: Axes) -> Axes:
     if max(rates) > 1.001 * min(rates):
         axes.plot(epochs[top], rates[top], "o", color=BLUE, markersize=5)
         end = "near 0" if rates[-1] < 0.01 * rates[top] else f"at {rates[-1]:.2g}"
-        message = f"The learning rate peaks at {rates[top]:.2g} after {epochs[top]:.1f} epochs and ends {end}"
+        message = (
+            f"The highest learning rate recorded is {rates[top]:.2g}, after {epochs[top]:.1f} epochs; it ends {end}"
+        )
     return finish(axes, message, f"Line chart of the learning rate over {records[-1].epochs} epochs.")
 
 

@@ -265,8 +265,8 @@ def _listening(options: Options) -> Iterator[list[socket.socket]]:
                 one = one or socket.create_server(where, family=family, backlog=2048, reuse_port=spread)
                 listeners.append(opened.enter_context(one))
         except OSError as error:
-            taken = " Something listens there already: choose another --port, 0 for any."
-            why = f"{error.strerror or error}.{taken if error.errno == errno.EADDRINUSE else ''}"
+            taken = "something listens there already: choose another --port, 0 for any."
+            why = taken if error.errno == errno.EADDRINUSE else f"{error.strerror or error}."
             raise WorkbenchError(f"{options.host}, port {options.port}: {why}") from error
         yield listeners
 

@@ -11,7 +11,7 @@ function render({model, el}) {
     choice({label, options: [], value: "", change: value => put(name, read(value)), kernel: true});
   const device = pick("Device", "device"), setting = pick("Engine and precision", "setting");
   const size = pick("Batch size", "batch_size", Number), metric = pick("Chosen for its", "metric");
-  const limit = pick("It must not break", "limit");
+  const limit = pick("A limit to keep", "limit");
   const atMost = written("input", "at_most", 20), words = written("input", "words", lengths[0]), proof = written("textarea", "proof", lengths[1]);
 
   const card = h("div", {class: "wb-card", tabindex: "-1"});

@@ -94,20 +94,16 @@ class Predict(View):
         if unit != self.unit and self.unit:
             raise WorkbenchError(f"unit = {unit!r}: the guess was asked for in {self.unit!r}; give the value in that.")
         with self._one_at_a_time:
-            counting = self._counting()
-            guess = counting["answer"] if counting else None
-            if self.choices:
-                found: float | str = self._choice(value, "value")
-                told, sentence = str(found), reveal_choice(guess, str(found), origin)
-            else:
-                sentence = reveal(guess, value, unit, origin)  # type: ignore[arg-type]
-                found = float(value)
-                told = told_number(found, unit)
-            if counting and counting["known"]:
-                sentence = f"{sentence} {AFTERWARDS}"
+            found: float | str = self._choice(value, "value") if self.choices else value
+            sentence = self._beside(found, unit, origin)
+            if not self.choices:
+                found = float(found)
+            told = str(found) if self.choices else told_number(found, unit)  # type: ignore[arg-type]
             facts = {"question": self.question, "unit": unit, "value": found, "origin": origin, "device": device}
             self.record.note("measured", self.id, once=("question", "machine", "device", "origin"), **facts)
-            self._put(known=KNOWN, figure={"value": found, "told": told, "origin": origin, "sentence": sentence})
+            self._put(
+                known=KNOWN, figure={"value": found, "told": told, "unit": unit, "origin": origin, "sentence": sentence}
+            )
             self._show()
         return sentence
 
@@ -118,6 +114,12 @@ class Predict(View):
         if self.guessed:
             return f"{self.question} You guessed {self.guessed}. {self.locked}"
         return f"{self.question} No guess yet."
+
+    def _beside(self, value: Any, unit: str, origin: str) -> str:
+        counting = self._counting()
+        guess = counting["answer"] if counting else None
+        told = reveal_choice(guess, value, origin) if self.choices else reveal(guess, value, unit, origin)
+        return f"{told} {AFTERWARDS}" if counting and counting["known"] else told
 
     def _counting(self) -> Entry | None:
         before = [attempt for attempt in self._attempts if not attempt["known"]]
@@ -144,6 +146,9 @@ class Predict(View):
         counting = self._counting()
         with self.hold_sync():
             self._put(problem="", kept=self.record.said)
+            if counting and self.figure:  # what was guessed late stands beside it, too
+                told = self._beside(*(self.figure[name] for name in ("value", "unit", "origin")))
+                self._put(figure=self.figure | {"sentence": told})
             if counting:
                 answer = counting["answer"]
                 marked = f" {AFTERWARDS}" if counting["known"] else ""

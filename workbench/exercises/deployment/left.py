@@ -20,7 +20,7 @@ def _check_left(answer: object) -> None:
     if is_close(share, network / total, 1.5e-3):
         return
     if is_close(share, round(network / total, 2), 1e-9):
-        raise NotYet("That is rounded too far to be told from its neighbours: give the result as it was computed.")
+        raise NotYet("That is rounded too far: give it to three digits after the point at least.")
     both = network + sizes["model-int8.onnx"]
     top = sum(size for name, size in sizes.items() if "/" not in name)
     folders = sum(path.stat().st_size for path in REFERENCE.rglob("*") if path.is_dir())

@@ -26,7 +26,7 @@ _SCALES: dict[str, Callable[[_Array], _Array]] = {
 
 _LAYOUTS: dict[str, Callable[[_Array], _Array]] = {
     "": lambda x: x.transpose(0, 3, 1, 2),
-    "The three colours of a pixel still lie side by side, and each belongs into a channel of its own. (reshape gives "
+    "The three colours of a pixel still lie side by side, and each belongs in a channel of its own. (reshape gives "
     "numbers another shape, and moves none of them.)": (lambda x: x.reshape(len(x), x.shape[3], *x.shape[1:3])),
     "Rows and columns have changed places: the picture lies on its side.": lambda x: x.transpose(0, 3, 2, 1),
 }

@@ -131,6 +131,10 @@ def _expect_refusal(outcome: _Outcome, status: int, why: str) -> None:
             f"After {status} you give back {shown(outcome.found)}: whoever asked takes it for an answer. "
             "Raise a ValueError."
         )
+    if isinstance(outcome.error, KeyError):
+        raise NotYet(
+            f"After {status} you look for a Retry-After that is not there, as after a 503: {status} is the end."
+        )
     if not isinstance(outcome.error, ValueError):
         raise NotYet(f"After {status} comes {told_error(outcome.error)} Wanted is a ValueError.")
     if "No: " not in str(outcome.error):

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from workbench.exercises.answers import function_of, one_line, shown, tried
-from workbench.exercises.deployment.damages import LABELS, LONG, MANIFEST, ONE, Damage, damages, write_whole
+from workbench.exercises.deployment.damages import LABELS, LONG, MANIFEST, ONE, TWO, Damage, damages, write_whole
 from workbench.exercises.deployment.opened import files_opened
 from workbench.exercises.exercise import Exercise, NotYet, Unanswered
 
@@ -53,7 +53,7 @@ def _damage_found(function: Callable[..., Any], folder: Path, damage: Damage) ->
         why = f" Remember: {damage.stopped}." if damage.stopped else ""
         raise NotYet(f"Altered: {damage.told}. Your function stops with {type(error).__name__}: {said}.{why}")
     if found is None:
-        raise Unanswered("The function gives nothing back yet; of a whole folder it is an empty list.")
+        raise Unanswered("The function gives nothing back yet. For a folder that is whole, give back an empty list.")
     if isinstance(found, bool):
         raise NotYet(f"It gives back {found}: whoever has to mend the folder needs the names, so give a list of them.")
     if not isinstance(found, list | tuple | set | frozenset):
@@ -81,7 +81,9 @@ def _compare_damage(found: frozenset[str], damage: Damage) -> None:
     if "self_test" in wrong:
         raise NotYet(f"{told}You name 'self_test', a folder: only files are listed and hashed.")
     more = ""
-    if {LONG, LABELS, ONE} <= found:
+    if {Path(ONE).name, Path(TWO).name} & set(wrong):
+        more = " The manifest calls it by its way from the folder, 'self_test/00.png'."
+    elif {LONG, LABELS, ONE} <= found:
         more = " Are you comparing the same things: the hexdigest, as text, of all bytes of the file?"
     elif wrong == [LONG]:
         more = " It is a large file: does your hash cover all of it?"

@@ -68,6 +68,8 @@ def _luck_of_one(given: set[str], right: set[str], far: set[str]) -> str:
         if name in far:
             return f"Look at '{name}' run by run, each beside the base of the same seed: do all three agree?"
         return f"Hold '{name}' to the yardstick: its mean from the base's mean, beside the base's best from its worst."
+    if not given:
+        return "You name none, and at least one of them moved by more than luck."
     return f"What you have is right, and not all: {len(given)} so far. A change may also be for the worse."
 
 

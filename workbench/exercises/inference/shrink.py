@@ -192,6 +192,6 @@ EXERCISE = Exercise(
         "About 31 levels on either side leave bits of each byte idle. `torch.save` into an `io.BytesIO`, and "
         "`zlib.compress` what it holds; the way back is the same in reverse, and multiplies.",
     ),
-    learned="Six bits a weight are enough: trained weights have more digits than their answers need.",
+    learned="A few bits a weight are enough: trained weights have more digits than their answers need.",
     check=_check_shrink,
 )

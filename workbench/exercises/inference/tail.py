@@ -24,8 +24,16 @@ def _check_tail(answer: object) -> None:
         seconds = [0.5 + draw.random(), *rest]
         found = called(function, seconds, deadline, told=f"{count + 1} times, a deadline", kept="the list")
         p99, late = parts_of(found, "p99", "late")
+        _refuse_swapped(number_of(p99, "p99"), number_of(late, "late"), seconds, deadline)
         _judge_p99(number_of(p99, "p99"), seconds)
         _judge_late(number_of(late, "late"), seconds, deadline)
+
+
+def _refuse_swapped(p99: float, late: float, seconds: list[float], deadline: float) -> None:
+    rest = seconds[1:]
+    share = sum(value > deadline for value in rest) / len(rest)
+    if is_close(p99, share, 1e-9) and min(rest) <= late <= max(rest) and not min(rest) <= p99 <= max(rest):
+        raise NotYet("The two have changed places: p99 comes first, then the share that is late.")
 
 
 def _judge_p99(found: float, seconds: list[float]) -> None:

@@ -63,6 +63,6 @@ EXERCISE = Exercise(
         "In one second 1 ÷ latency batches come out. Count their pictures, at 64 and at 1, and divide the one "
         "count by the other.",
     ),
-    learned="Throughput is pictures over latency, and a batch brings a busy core little more of it.",
+    learned="Throughput is pictures over latency, and a batch brings a busy core little of it.",
     check=_check_throughput,
 )

@@ -127,7 +127,7 @@ def _judge_none(function: Callable[..., Any], cost: Callable[[Any], Cost], memor
     except Unanswered:
         raise NotYet(told + "your function gives nothing back: it should say how many, which is none.") from None
     if found < 0:
-        raise NotYet(told + f"you give {found:,.10g}: fewer than none there cannot be.")
+        raise NotYet(told + f"you give {found:,.10g}: a batch cannot be smaller than 0.")
     if found > 0:
         raise NotYet(told + f"you give {found:,.10g}, but one alone takes {cost(1).training_bytes:,} bytes.")
 

@@ -57,6 +57,8 @@ def _header_words(error: BaseException) -> str:
     """Where a reader of a header must have gone wrong, from what it died of."""
     if type(error).__name__ == "SafetensorError":
         return "The library wants the whole file, and most of it has not arrived: read the header yourself."
+    if isinstance(error, KeyError) and "__metadata__" in str(error):
+        return "Not every file carries such a text: ask first whether it is there."
     if isinstance(error, KeyError | TypeError) and ("shape" in str(error) or "indices" in str(error)):
         return "One entry of this header describes no tensor: look at its names."
     if isinstance(error, OverflowError | MemoryError):

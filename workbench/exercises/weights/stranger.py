@@ -62,7 +62,8 @@ def _expect_tensors(found: object, error: BaseException | None, sent: _Sent) -> 
 
     assert sent.tensors is not None
     if error is not None:
-        raise NotYet(f"{sent.told} is refused with {told_error(error)} {_sound_words(error, sent)}".strip())
+        named = type(error).__name__ if type(error).__name__ == "WeightsError" else told_error(error)
+        raise NotYet(f"{sent.told} is refused with {named.rstrip('.')}. {_sound_words(error, sent)}".strip())
     if found is None:
         raise Unanswered("The function gives nothing back yet.")
     if not isinstance(found, dict) or set(found) != set(sent.tensors):

@@ -436,7 +436,7 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "05-retry",
         asking(later=lambda status: status != 200, wait=lambda headers: int(headers["Retry-After"])),
-        "a header that is not there, as after 503: 400 is the end",
+        "a Retry-After that is not there, as after a 503: 400 is the end",
     ),
     ("05-retry", asking(refuse=None), "takes it for an answer"),
     ("05-retry", asking(refuse=RuntimeError), "After 400 comes RuntimeError"),

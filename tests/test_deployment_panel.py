@@ -164,9 +164,9 @@ def test_what_does_not_start_says_why(tmp_path: Path) -> None:
     until(lambda: panel.shown["state"] == "off")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         panel = wb.DeploymentPanel(REFERENCE, port=taken.getsockname()[1])
-        with pytest.raises(wb.WorkbenchError, match="Something listens there already"):
+        with pytest.raises(wb.WorkbenchError, match="something listens there already"):
             panel.start()
-    assert "Something listens there already" in panel.problem
+    assert "something listens there already" in panel.problem
     assert panel.said == "The application did not start."
     click(panel, "press")
     until(lambda: "does not run" in panel.problem)

@@ -52,7 +52,7 @@ def test_a_file_reacts_without_a_kernel(browser: str, tmp_path: Path) -> None:
             assert page.get_by_text(inspector.sentence).is_visible()
             choose_by_keyboard(page)
             assert page.locator(".wb-said").inner_text() == told["5.weight"].strip()
-            assert page.get_by_role("img", name="Histogram of 5.weight").count() == 1
+            page.get_by_role("img", name="Histogram of 5.weight").wait_for()
             page.get_by_text("What its text says").click()
             assert page.get_by_text("cat, dog, horse").is_visible()
             assert axe(page, ROOT) == []

@@ -130,7 +130,7 @@ def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = command("serve", REFERENCE, "--port", taken.getsockname()[1])
     assert done.returncode == 2
-    assert "Something listens there already: choose another --port, 0 for any" in done.stderr
+    assert "something listens there already: choose another --port, 0 for any" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux spreads connections over sockets that share a port")

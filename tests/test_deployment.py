@@ -205,7 +205,7 @@ def test_what_it_does_not_start_with(tmp_path: Path) -> None:
         for bundle, options, said in (
             (altered, {}, "did not start; it said: .*model.onnx"),
             (REFERENCE, {"port": taken.getsockname()[1]}, "something listens there already"),
-            (REFERENCE, {"max_bodies": 3}, "No such option: --max-bodies"),
+            (REFERENCE, {"max_bodies": 3}, "unrecognized arguments: --max-bodies=3"),
             (REFERENCE, {"python": python}, "No module named '?workbench"),
             (REFERENCE, {"python": tmp_path / "nothing"}, "nothing' cannot be started: No such file"),
         ):

@@ -78,7 +78,7 @@ def play(data: Data, plan: HyperParameters, taken: Mapping[tuple[str, str], list
             continue
         if rest and name != before and before:
             until(lambda: explorer._counter.ended)
-        is_first = explorer._counts.known(HyperParameters.from_mapping(values)) is None
+        is_first = explorer._followed._counts.known(HyperParameters.from_mapping(values)) is None
         taken[name, "first" if is_first else "counted"].append(clock.move(values))
         last, before = values, name
     explorer.close()

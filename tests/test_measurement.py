@@ -136,9 +136,8 @@ def test_the_first_call_is_told_apart():
 @pytest.mark.parametrize("size", [8_000_000, 50_000_000, 200_000_000])
 def test_an_allocation_is_measured_as_large_as_it_is(size: int):
     for make in (lambda: np.ones(size, np.uint8), lambda: torch.ones(size, dtype=torch.uint8)):
-        # What other threads of the process take meanwhile comes on top: of several readings the least.
-        readings = [measure(make, seconds=0.01).memory_bytes for _ in range(3)]
-        assert min(readings) == pytest.approx(size, rel=0.1, abs=1_000_000)
+        # Linux may hand out memory in pages of 2 MiB, and the last one is held whole.
+        assert measure(make, seconds=0.01).memory_bytes == pytest.approx(size, rel=0.1, abs=2**21)
 
 
 @can_read_peaks

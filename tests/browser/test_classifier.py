@@ -10,6 +10,7 @@ import numpy as np
 from browser.lab import Server
 from browser.pages import add_and_run, axe, file_page, opened, overflowing, save_and_reload, smallest_text
 from PIL import Image
+from playwright.sync_api import expect
 
 import workbench as wb
 from workbench.bundle import read_bundle
@@ -136,8 +137,8 @@ def test_a_file_keeps_the_last_answers(browser: str, tmp_path: Path) -> None:
         with file_page(browser, path, width=width, system=system) as (page, complaints):
             assert page.get_by_text(classifier.sentence).first.is_visible()
             assert page.get_by_text("This page has no kernel").is_visible()
-            assert page.locator(".cl-card").count() == 3
-            assert page.locator(".cl-paper, button, input").count() == 0
+            expect(page.locator(".cl-card")).to_have_count(3)
+            expect(page.locator(".cl-paper, button, input")).to_have_count(0)
             assert axe(page, ROOT) == []
             assert overflowing(page, ROOT) == []
             assert complaints == []

@@ -22,6 +22,7 @@ from browser.pages import (
     save_and_reload,
     smallest_text,
 )
+from playwright.sync_api import expect
 from serving.application import is_running
 
 import workbench as wb
@@ -144,8 +145,8 @@ def test_a_page_without_a_kernel_keeps_the_last_state(browser: str, tmp_path: Pa
         ended = "answered when this page was written." if running else "finished what it had accepted and ended."
         assert page.get_by_text(ended).first.is_visible()
         assert page.get_by_text("This page has no kernel").is_visible()
-        assert page.locator("section.wb :is(button, select, a):visible").count() == 0
-        assert page.locator(".dp-answers li").count() == 10
+        expect(page.locator("section.wb :is(button, select, a):visible")).to_have_count(0)
+        expect(page.locator(".dp-answers li")).to_have_count(10)
         for width in (1050, 700, 360):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(200)
@@ -155,4 +156,4 @@ def test_a_page_without_a_kernel_keeps_the_last_state(browser: str, tmp_path: Pa
         assert complaints == []
     with file_page(browser, tmp_path / "page.html", java_script_enabled=False) as (page, _):
         assert ended in page.locator("noscript").inner_text()
-        assert page.locator("noscript table").count() == 3
+        expect(page.locator("noscript table")).to_have_count(3)

@@ -20,6 +20,7 @@ from browser.pages import (
     save_and_reload,
     smallest_text,
 )
+from playwright.sync_api import expect
 
 from workbench.recordings import load_recordings
 from workbench.widgets.device_comparison import DeviceComparison
@@ -91,7 +92,7 @@ def test_it_is_driven_by_keyboard_saved_reloaded_readable_and_outlives_its_kerne
         assert said(page) == shown
         assert page.locator(f"{BOX} input[type=range]").first.get_attribute("aria-valuetext") == "64 pictures"
         run_cell(page, 0)
-        assert page.locator(BOX).count() == 1
+        expect(page.locator(BOX)).to_have_count(1)
         assert_readable(page)
         assert complaints == []
         restart_kernel(page)
@@ -156,7 +157,7 @@ def test_its_page_reacts_without_kernel_and_network(browser: str, written: Calla
         assert said(page) != first
         page.get_by_label("Phase").select_option("training")
         page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('takes a training step')")
-        assert page.get_by_role("button", name="Measure this machine").count() == 0
+        expect(page.get_by_role("button", name="Measure this machine")).to_have_count(0)
         assert "This page has no kernel" in page.locator(BOX).text_content()
         with page.expect_download() as csv:
             page.get_by_role("button", name="Figures as CSV").click()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from browser.lab import Server
 from browser.pages import VIEW, add_and_run, axe, file_page, opened, overflowing, save_and_reload, smallest_text
+from playwright.sync_api import expect
 
 from workbench.data import Data
 from workbench.hyperparameters import HyperParameters
@@ -74,10 +75,10 @@ def test_a_page_without_a_kernel_shows_all_and_reacts(browser: str, page_path: P
         page.get_by_text("More: the other 13").click()
         page.get_by_text("The same as a table").click()
         page.get_by_text("NVIDIA H100 SXM").first.wait_for()
-        assert page.locator("tr[data-number]").count() == 8
+        expect(page.locator("tr[data-number]")).to_have_count(8)
         page.get_by_label("show trials with a validation accuracy of at least").select_option(index=3)
-        assert page.locator("tr[data-number]").count() == 2
-        assert page.locator("svg .hx-trial[data-number]").count() == 2
+        expect(page.locator("tr[data-number]")).to_have_count(2)
+        expect(page.locator("svg .hx-trial[data-number]")).to_have_count(2)
         page.locator("tr[data-number='1']").hover()
         assert page.locator("svg .hx-trial.hx-lit").get_attribute("data-number") == "1"
         assert axe(page, WIDGET) == []

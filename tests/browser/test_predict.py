@@ -20,6 +20,7 @@ from browser.pages import (
     save_and_reload,
     smallest_text,
 )
+from playwright.sync_api import expect
 
 from workbench.comparison import Comparison
 from workbench.measurement import Latency, Measurement
@@ -257,7 +258,7 @@ def test_a_page_without_a_kernel_shows_what_was_decided_and_asks_nothing(browser
     guess.to_html(tmp_path / "before.html")
     with file_page(browser, tmp_path / "before.html") as (page, _):
         assert page.get_by_text("This page has no kernel: no guess can be locked in here.").is_visible()
-        assert page.get_by_role("button").count() == 0
+        expect(page.get_by_role("button")).to_have_count(0)
     guess.lock(3)
     said = guess.reveal(0.44)
     guess.to_html(tmp_path / "after.html")

@@ -17,6 +17,7 @@ import pytest
 from browser.lab import chromium, complaints_of
 from browser.pages import axe, overflowing, smallest_text
 from PIL import Image
+from playwright.sync_api import expect
 from serving.application import Application, another, application
 
 from workbench.bundle import read_bundle
@@ -175,7 +176,7 @@ def test_pictures_that_are_there_already(browser: str, served: Application, tmp_
     file.write_bytes(photograph(1, mode="RGBA"))
     with visited(browser, served) as (page, complaints):
         examples = page.locator("#examples button")
-        assert examples.count() == len(labels)
+        expect(examples).to_have_count(len(labels))
         assert answered(page, examples.nth(1).click)[1] == [f"Its label is {labels[1]}."]
         sent = read_picture(base64.b64decode(page.evaluate(LAST))).pixels
         np.testing.assert_array_equal(sent, read_bundle(REFERENCE).self_test_pictures[1])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from browser.lab import Server
 from browser.pages import add_and_run, axe, file_page, opened, overflowing, save_and_reload, smallest_text
+from playwright.sync_api import expect
 
 BEGIN = """import torch; torch.set_num_threads(1)
 import workbench as wb
@@ -85,10 +86,9 @@ def test_a_page_without_a_kernel_shows_the_ended_runs(
         page.locator(".wb-chart svg").first.hover(position={"x": 150, "y": 90})
         page.get_by_text("rate 0.05 training").wait_for()
         assert page.get_by_text("This page has no kernel").is_visible()
-        assert page.get_by_role("button").count() == 0
+        expect(page.get_by_role("button")).to_have_count(0)
         page.get_by_text("The same as a table").click()
-        page.locator("tbody tr").nth(5).wait_for()  # drawn when the browser tells that it is open
-        assert page.locator("tbody tr").count() == 6
+        expect(page.locator("tbody tr")).to_have_count(6)
         for width in (1280, 700, 360):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(200)

@@ -148,6 +148,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("01-luck", set(APART) - MOVED, "ones that luck explains"),
     ("01-luck", {n for n in MOVED if mean(APART[n]) < 0}, "right, and not all"),
     ("01-luck", [], "You name none"),
+    ("01-memory", (4, 100 * factor()), "That is in percent"),
     ("01-luck", MOVED | {"decay × 4"}, "Hold 'decay × 4' to the yardstick"),
     ("01-luck", ["base"], "cannot move from itself"),
     ("01-luck", ["width"], "is none of the changes"),

@@ -256,6 +256,7 @@ def step_by_step(arriving: float, latency: dict[int, float]) -> Any:
 
 QUEUE_WRONG: list[tuple[Any, str]] = [
     (choosing(lambda arriving, latency: min(latency)), "no more than arrive: the queue never ends"),
+    (choosing(lambda arriving, latency: min(n for n in latency if 1 / latency[n] > arriving)), "you find no size"),
     (choosing(lambda arriving, latency: max(latency)), "the largest that keeps up"),
     (choosing(lambda arriving, latency: max(able(arriving, latency))), "the largest that keeps up"),
     (choosing(lambda arriving, latency: max(latency, key=lambda size: size / latency[size])), "highest throughput"),

@@ -45,6 +45,7 @@ def _memory_mistake(found: float, small: Cost, large: Cost) -> str:
         "That is training beside inference, at the larger batch: compare training with training.": (
             large.training_bytes / large.inference_bytes
         ),
+        "That is in percent: give the factor itself.": 100 * large.training_bytes / small.training_bytes,
         "That is the growth in bytes; as a factor it says how many times as much.": grown,
         "That is by what share it grows; the factor has the memory of the smaller batch in it, too.": (
             grown / small.training_bytes

@@ -49,7 +49,7 @@ def _judge_times(found: float, one: float, whole: float) -> None:
         "That is how much is added, as a share: the question is how many *times* as many it is.": expected - 1,
     }
     words = known_mistake(found, wrong) or "divide the speed by the pictures a second of batch 1."
-    raise NotYet(f"speed is right. times = {found:,.4g} is not: {words}")
+    raise NotYet(f"speed is right, times = {found:,.4g} is not. {words}")
 
 
 EXERCISE = Exercise(

@@ -147,6 +147,11 @@ def test_what_is_not_installed_is_named():
     done = subprocess.run([sys.executable, "-c", code, "train", "--data", "digits"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "workbench: torch is not installed here: `workbench doctor` says how to add it.\n"
+    code = code.replace("'torch'", "'workbench.hyperparameters'")  # ours is never the user's to install
+    done = subprocess.run([sys.executable, "-c", code, "train", "--data", "digits"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "this is a bug" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_evaluate_agrees_with_the_workflow(finished, workbench):

@@ -45,11 +45,9 @@ def run_command(run: Callable[[], Any]) -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}.", code=2)
-    except ModuleNotFoundError as error:
-        if (error.name or "workbench").startswith("workbench"):
-            raise
-        fail(f"{error.name} is not installed here: `workbench doctor` says how to add it.", code=2)
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "workbench").startswith("workbench"):
+            fail(f"{error.name} is not installed here: `workbench doctor` says how to add it.", code=2)
         if os.environ.get("WORKBENCH_DEBUG"):
             raise
         text = " ".join(f"{type(error).__name__}: {error}".split())[:500]

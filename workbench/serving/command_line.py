@@ -1,7 +1,7 @@
 """`workbench serve`: its arguments, and the start of the application.
 
-Read by argparse: in production a start counts, and the imports of Typer, which reads all other commands, would take a
-third of it.
+Read by argparse: in production a start counts, and Typer, which reads all other commands, would be a third of what it
+imports.
 """
 
 from __future__ import annotations

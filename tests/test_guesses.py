@@ -7,7 +7,7 @@ import pytest
 
 from workbench import lessons
 from workbench.errors import WorkbenchError
-from workbench.guesses import bare_number, read_number, reveal, reveal_choice
+from workbench.guesses import bare_number, read_number, reveal, reveal_choice, told_number
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,10 @@ def test_what_is_no_number_is_a_sentence(typed: str):
     with pytest.raises(WorkbenchError, match=r"is no number of 0 or more|Write a number first") as refused:
         read_number(typed, "ms")
     assert len(str(refused.value)) < 120
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(5.634e-05, "0.000056 s"), (2e-09, "0.0000000020 s"), (1e-10, "1e-10 s"), (0.0001, "0.0001 s")]
+)
+def test_small_numbers_are_written_out(value: float, told: str) -> None:
+    assert told_number(value, "s") == told

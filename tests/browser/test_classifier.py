@@ -40,13 +40,14 @@ def told(page: Any) -> tuple[np.ndarray, dict[str, dict[str, float]], str]:
 
 
 def stroke(page: Any, points: list[tuple[float, float]]) -> None:
-    page.locator(".cl-paper").scroll_into_view_if_needed()
-    box = page.locator(".cl-paper").bounding_box()
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
-    page.mouse.move(*places[0])
+    paper = page.locator(".cl-paper")
+    size = paper.bounding_box()
+    # A cell that JupyterLab has just scrolled into sight takes no mouse for some milliseconds; `hover` waits until it does.
+    paper.hover(position={"x": points[0][0] * size["width"], "y": points[0][1] * size["height"]})
+    box = paper.bounding_box()
     page.mouse.down()
-    for x, y in places[1:]:
-        page.mouse.move(x, y, steps=8)
+    for x, y in points[1:]:
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
     page.mouse.up()
 
 

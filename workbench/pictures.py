@@ -399,7 +399,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _opaque_rgb(image: Image.Image) -> tuple[Image.Image, bool]:
     """The picture in RGB over white, and whether any of it was transparent."""
     if not (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
-        return image.convert("RGB"), False
+        return (image if image.mode == "RGB" else image.convert("RGB")), False
     layers = image.convert("RGBA")
     if layers.getchannel("A").getextrema() == (255, 255):
         return layers.convert("RGB"), False

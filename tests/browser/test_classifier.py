@@ -42,7 +42,7 @@ def told(page: Any) -> tuple[np.ndarray, dict[str, dict[str, float]], str]:
 def stroke(page: Any, points: list[tuple[float, float]]) -> None:
     paper = page.locator(".cl-paper")
     size = paper.bounding_box()
-    # A cell that JupyterLab has just scrolled into sight takes no mouse for some milliseconds; `hover` waits until it does.
+    # A cell just scrolled into sight takes no mouse for some milliseconds; `hover` waits until it does.
     paper.hover(position={"x": points[0][0] * size["width"], "y": points[0][1] * size["height"]})
     box = paper.bounding_box()
     page.mouse.down()

@@ -321,6 +321,13 @@ def test_slow_clients_are_cut_off() -> None:
                 assert said.startswith(b"HTTP/1.1 408 Request Timeout"), said
                 assert b"did not arrive within 1 s" in said
                 assert slow.recv(4096) == b""
+        whole = b"GET /v2/health/live HTTP/1.1\r\nHost: here\r\n\r\n"
+        for sent, then in ((whole + head[:30], b""), (whole + head, b""), (whole, head[:30]), (whole, head)):
+            with socket.create_connection(("127.0.0.1", served.port), timeout=20) as slow:
+                slow.sendall(sent)
+                assert slow.recv(4096).endswith(b'{"live":true}')  # head and body in one piece
+                slow.sendall(then)
+                assert slow.recv(4096).startswith(b"HTTP/1.1 408 Request Timeout")
 
 
 def test_too_many_connections_and_too_long_a_head() -> None:

@@ -35,7 +35,7 @@ async def classify(service: Service, request: Request) -> bytes:
             pictures.append(pixels)
             notes.append(said)
             decoding += seconds
-        probabilities, inference = await service.infer(network, np.stack(pictures))
+        probabilities, inference = await service.infer(network, np.array(pictures))
     finally:
         service.intake.leave(body)
     labels = network.bundle.labels

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -110,16 +111,45 @@ def _signals(*names: str) -> list[signal.Signals]:
     return [signal.Signals[name] for name in names if name in signal.Signals.__members__]
 
 
+class _Joined:
+    """A transport that sends at once what is written in one turn of the event loop.
+
+    uvicorn writes the head and the body of an answer apart: two calls of the system, and a client woken up twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._held:
+            self._transport.write(b"".join(self._held))
+            self._held = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 def _bounded(options: Options) -> type[HttpToolsProtocol]:
     """uvicorn's protocol with an end to what a client may keep open: connections, seconds, bytes of a head."""
 
     class Bounded(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
         _head = 0  # bytes of a head that is not complete; -1 while a body comes
+        _asking = False  # a request has begun to arrive
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            # Head and body of an answer are two writes: Nagle's algorithm would hold the second back for 40 ms.
+            super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]  # what it uses of one
+            # Nagle's algorithm would hold back, for 40 ms, what follows on something that was not acknowledged yet.
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             if len(self.connections) > options.max_connections:
                 self._refuse(busy("Too many connections are open."))
@@ -137,21 +167,22 @@ def _bounded(options: Options) -> type[HttpToolsProtocol]:
                     self._refuse(Problem(431, "The head of the request is too large."))
                     return
             super().data_received(data)
+            if self._asking and self._timer is None:  # most requests come whole: those need no clock
+                self._wait()
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(Problem(400, "This is no HTTP request."))
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            if self._timer is None:
-                self._wait()
+            self._asking = True
 
         def on_headers_complete(self) -> None:
             self._head = -1
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
-            self._head = 0
+            self._head, self._asking = 0, False
             self._rest()
             super().on_message_complete()
 

@@ -24,7 +24,7 @@ from workbench.data import Data, Split
 from workbench.export import export_bundle
 from workbench.hyperparameters import HyperParameters
 from workbench.models import Normalise, build_model
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 pytest_plugins = ("browser.lab",)
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from workbench.bundle import BundleError, Engine, read_bundle, write_bundle
 from workbench.errors import WorkbenchError
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.sealed import seal, unseal
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from workbench.checkpoint import (
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.models import ModelSpec, build_model
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.sealed import seal
 from workbench.weights_format import pack
 

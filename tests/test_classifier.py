@@ -21,7 +21,8 @@ from workbench.data import Split
 from workbench.devices import list_devices
 from workbench.errors import WorkbenchError
 from workbench.inference import Predictor
-from workbench.pictures import PictureError, fit_picture
+from workbench.pictures import PictureError
+from workbench.preprocessing import fit_picture
 from workbench.recorder import REFERENCE
 from workbench.widgets.answering import CALLS, agreement
 from workbench.widgets.worker import Job

@@ -20,7 +20,7 @@ from workbench.animals import draw_animals
 from workbench.data import NAMES, Data, Split, load_dataset
 from workbench.drawing import draw_in_processes
 from workbench.errors import WorkbenchError
-from workbench.pictures import Preprocessing, fit_picture
+from workbench.preprocessing import Preprocessing, fit_picture
 from workbench.splits import apportion, plan_folder, stratified
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ from workbench.data import Split
 from workbench.errors import WorkbenchError
 from workbench.evaluation import evaluate, predict
 from workbench.models import build_model
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 LABELS = tuple("abcde")
 

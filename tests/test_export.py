@@ -26,7 +26,7 @@ from workbench.export import _float_nodes, export_bundle, export_onnx, quantize,
 from workbench.hyperparameters import HyperParameters
 from workbench.inference import Predictor
 from workbench.models import Classifier, build_model
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from conftest import Exported

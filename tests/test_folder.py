@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader
 from workbench import cache
 from workbench.data import Data, load_dataset
 from workbench.errors import WorkbenchError
-from workbench.pictures import Preprocessing, fit_picture, read_picture
+from workbench.pictures import read_picture
+from workbench.preprocessing import Preprocessing, fit_picture
 
 RNG = np.random.default_rng(7)
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from workbench.errors import WorkbenchError
 from workbench.models import ZOO, Classifier, ModelSpec, Normalise, ResidualBlock, build_from_spec, build_model, spec_of
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(height=32, width=32, channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
 

@@ -16,7 +16,7 @@ from workbench.data import Data, Split
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.models import build_model
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.search import (
     Trial,
     best,

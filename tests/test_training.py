@@ -20,7 +20,7 @@ from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.models import build_model
 from workbench.optimization import learning_rate_at
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.training import TrainingError, history, train
 
 QUICK = HyperParameters(epochs=2, batch_size=16, learning_rate=0.1, precision="fp32", shift=1)

@@ -73,9 +73,9 @@ if TYPE_CHECKING:
     from workbench.measurement import measure as measure
     from workbench.models import build_model as build_model
     from workbench.models import parameter_count as parameter_count
-    from workbench.pictures import Preprocessing as Preprocessing
-    from workbench.pictures import fit_picture as fit_picture
     from workbench.pictures import read_picture as read_picture
+    from workbench.preprocessing import Preprocessing as Preprocessing
+    from workbench.preprocessing import fit_picture as fit_picture
     from workbench.recorder import record_machine as record_machine
     from workbench.recordings import Recording as Recording
     from workbench.recordings import load_recordings as load_recordings
@@ -119,7 +119,7 @@ _HOMES = {
     "Measurement": "measurement",
     "Predict": "widgets.predict",
     "Predictor": "inference",
-    "Preprocessing": "pictures",
+    "Preprocessing": "preprocessing",
     "Reading": "measurement",
     "Record": "training",
     "Recording": "recordings",
@@ -140,7 +140,7 @@ _HOMES = {
     "export_bundle": "export",
     "field_environment": "environment",
     "find_device": "devices",
-    "fit_picture": "pictures",
+    "fit_picture": "preprocessing",
     "fits": "capacity",
     "hint": "exercises.checking",
     "initial_weights": "checkpoint",

@@ -27,7 +27,7 @@ from PIL import Image
 
 from workbench.atomic import whole_folder, write_bytes
 from workbench.errors import WorkbenchError
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.sealed import SealError, now, seal, shortened, unseal, versions
 
 MANIFEST = "manifest.json"

@@ -16,7 +16,7 @@ from workbench.atomic import write_bytes
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.models import ModelSpec, build_from_spec, spec_of
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.sealed import now, shortened, versions
 from workbench.weights_format import WeightsError, pack, read_file, unpack
 

@@ -19,7 +19,7 @@ from workbench import folder as folders
 from workbench import sources
 from workbench.cache import Array, Contents, Rows, Storage, cached
 from workbench.errors import WorkbenchError
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.sources import Made, Progress
 
 NAMES = ("animals", "digits", "fashion-mnist", "mnist", "cifar-10")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from workbench.data import Split
 from workbench.errors import WorkbenchError
 from workbench.models import Classifier
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 BATCH_SIZE = 512
 

@@ -27,7 +27,7 @@ from workbench.hyperparameters import HyperParameters
 from workbench.inference import Predictor
 from workbench.models import Classifier, Normalise, spec_of
 from workbench.parity import Parity, compare
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.sealed import shortened
 from workbench.weights_format import read_file
 

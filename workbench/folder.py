@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from workbench import sources
 from workbench.cache import Array, Rows, data_root, scratch
 from workbench.errors import WorkbenchError
-from workbench.pictures import PictureError, Preprocessing, fit_picture, read_picture
+from workbench.pictures import PictureError, read_picture
+from workbench.preprocessing import Preprocessing, fit_picture
 from workbench.sources import (
     JPEG_ARCHIVE_SHA256,
     JPEG_TREE,

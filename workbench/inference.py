@@ -21,7 +21,7 @@ from workbench.devices import checked_threads, find_device, torch_threads
 from workbench.errors import WorkbenchError
 from workbench.measurement import measure
 from workbench.onnx_session import OnnxSession
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.self_test import SelfTest, judge_self_test
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ class Predictor:
             height, width, channels = wanted
             raise WorkbenchError(
                 f"Pictures must be uint8 of shape (N, {height}, {width}, {channels}), not {pictures.dtype} of shape "
-                f"{pictures.shape}. workbench.pictures.fit_picture brings a picture into this shape; "
+                f"{pictures.shape}. workbench.preprocessing.fit_picture brings a picture into this shape; "
                 "picture[None] makes a batch of one."
             )
         return np.ascontiguousarray(pictures)

@@ -41,6 +41,8 @@ def lab_command(notebook: str = FIRST_NOTEBOOK, *, folder: Path = CHECKOUT, brow
         # Served from the top, so that the lessons, the data and the runs are all to be seen beside each other.
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
+        # It would ask whether to fetch news, in front of the lesson, and ask the network for updates unasked.
+        *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
     ]
     if not browser:
         command.append("--no-browser")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import WorkbenchError
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 ZOO = ("linear", "mlp", "convnet", "resnet")
 

@@ -24,7 +24,7 @@ from workbench.inference import Predictor, unproved
 from workbench.measurement import Phase
 from workbench.models import ModelSpec, build_model, name_of, spec_of
 from workbench.operations import operations
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.recordings import REFERENCE
 from workbench.runs import Run
 from workbench.sealed import shortened

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import flop_registry
 
 from workbench.errors import WorkbenchError
 from workbench.models import Classifier, Normalise, build_model, name_of
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 Shape = tuple[int, int, int]
 Phase = Literal["inference", "training"]

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from workbench.atomic import whole_file
 from workbench.cache import Array, Rows, data_root, user_folder
 from workbench.errors import WorkbenchError
-from workbench.pictures import Preprocessing, fit_picture
+from workbench.preprocessing import Preprocessing, fit_picture
 from workbench.splits import stratified
 
 Progress = Callable[[str, int, int], None]

@@ -13,7 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
 from workbench.models import Normalise, name_of
 from workbench.optimization import make_optimizer
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 
 
 class TrainingStep:

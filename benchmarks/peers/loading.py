@@ -27,7 +27,7 @@ from workbench.batches import Batches
 from workbench.data import Split
 from workbench.hyperparameters import HyperParameters
 from workbench.models import Normalise
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.processor import LINUX, free_memory_bytes, peak_memory_bytes
 
 Batch = tuple[torch.Tensor, torch.Tensor]

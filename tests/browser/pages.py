@@ -346,11 +346,7 @@ def _write(path: Path, cells: Sequence[str]) -> None:
 
 
 def _themed(theme: str) -> dict[str, Mapping[str, Any]]:
-    return {
-        "@jupyterlab/apputils-extension:themes": {"theme": f"JupyterLab {theme.title()}"},
-        # Or else it asks whether to show news, in front of what a picture or a click is for.
-        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
-    }
+    return {"@jupyterlab/apputils-extension:themes": {"theme": f"JupyterLab {theme.title()}"}}
 
 
 def _use(page: Any, settings: Mapping[str, Mapping[str, Any]]) -> None:

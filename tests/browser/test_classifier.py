@@ -15,7 +15,8 @@ from playwright.sync_api import expect
 import workbench as wb
 from workbench.bundle import read_bundle
 from workbench.inference import Predictor
-from workbench.pictures import fit_picture, read_picture
+from workbench.pictures import read_picture
+from workbench.preprocessing import fit_picture
 from workbench.recorder import REFERENCE
 
 ROOT = ".wb"

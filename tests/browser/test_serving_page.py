@@ -22,7 +22,8 @@ from serving.application import Application, another, application
 
 from workbench.bundle import read_bundle
 from workbench.inference import Predictor
-from workbench.pictures import fit_picture, read_picture
+from workbench.pictures import read_picture
+from workbench.preprocessing import fit_picture
 from workbench.recordings import REFERENCE
 from workbench.units import format_share
 

@@ -16,7 +16,7 @@ from exercises.solved import mistakes, right_answers
 from workbench.exercises.checking import check
 from workbench.learner import LearnerRecord
 from workbench.models import Normalise
-from workbench.pictures import Preprocessing
+from workbench.preprocessing import Preprocessing
 from workbench.recordings import REFERENCE
 
 SIZES = {path.relative_to(REFERENCE).as_posix(): path.stat().st_size for path in REFERENCE.rglob("*") if path.is_file()}

@@ -19,7 +19,8 @@ from serving.application import application, client
 from workbench.bundle import read_bundle
 from workbench.data import load_dataset
 from workbench.inference import Predictor
-from workbench.pictures import fit_picture, read_picture
+from workbench.pictures import read_picture
+from workbench.preprocessing import fit_picture
 from workbench.recordings import REFERENCE
 
 BUNDLE = read_bundle(REFERENCE)

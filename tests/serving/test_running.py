@@ -171,6 +171,11 @@ def test_swapping(tmp_path: Path) -> None:
             told = asking.get("/metrics").text
         assert f'workbench_workers{{name="convnet",version="{other.version}"}} 2.0' in told
         assert "workbench_swaps_total 2.0" in told
+        done = command("swap", other.path, "--port", served.port)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"{other.version} answers already" in done.stdout
+        with client(served) as asking:
+            assert "workbench_swaps_total 2.0" in asking.get("/metrics").text
 
         # A worker that takes a dead one's place answers with the bundle of the others.
         victim = served.workers[0]

@@ -80,7 +80,8 @@ def classify(
 ) -> None:
     """Name what is in pictures, with a bundle. Unreadable pictures are told; they make the exit code 2."""
     from workbench.inference import Predictor
-    from workbench.pictures import PictureError, fit_picture, read_picture
+    from workbench.pictures import PictureError, read_picture
+    from workbench.preprocessing import fit_picture
     from workbench.runs import latest_run
 
     folder = bundle or latest_run("bundle").bundle

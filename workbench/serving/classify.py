@@ -13,7 +13,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from workbench.pictures import PictureError, fit_picture, read_picture
+from workbench.pictures import PictureError, read_picture
+from workbench.preprocessing import fit_picture
 from workbench.sealed import shortened
 from workbench.serving.network import Network
 from workbench.serving.problems import Problem

@@ -128,6 +128,11 @@ class Supervisor:
         """
         try:
             bundle = read_bundle(folder)
+            if bundle.version == self._bundle.version:
+                self._folder = folder
+                done = f"{bundle.model} {bundle.version} answers already: this is the same bundle."
+                _LOG.info(f"nothing to swap: {done}")
+                return done
             self._together(("prepare", bundle), START_SECONDS)
         except WorkbenchError as error:
             self._tell(("abort",))

@@ -20,7 +20,8 @@ from workbench.data import Split
 from workbench.devices import list_devices
 from workbench.errors import WorkbenchError
 from workbench.inference import Predictor
-from workbench.pictures import PictureError, fit_picture, read_picture
+from workbench.pictures import PictureError, read_picture
+from workbench.preprocessing import fit_picture
 from workbench.sealed import shortened
 from workbench.units import format_share
 

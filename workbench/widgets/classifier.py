@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from workbench.bundle import Bundle
 from workbench.data import Split
 from workbench.inference import Predictor
-from workbench.pictures import fit_picture, read_picture
+from workbench.pictures import read_picture
+from workbench.preprocessing import fit_picture
 from workbench.sealed import shortened
 from workbench.units import format_share
 from workbench.widgets.answer_queue import AnswerQueue

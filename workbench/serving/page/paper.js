@@ -4,7 +4,7 @@
 const PENS = [["#111111", "black"], ["#ffffff", "white"], ["#7a4a21", "brown"], ["#8a8a8a", "grey"], ["#e08a1e", "orange"],
   ["#c62828", "red"], ["#2e7d32", "green"], ["#1565c0", "blue"]];
 
-// The largest rectangle in the middle of a picture with these proportions, as drawImage wants it: as pictures.py fits one.
+// The largest rectangle in the middle of a picture with these proportions, as drawImage wants it: as preprocessing.py fits one.
 function middle(picture, width, height) {
   const scale = Math.min(picture.width / width, picture.height / height);
   return [(picture.width - scale * width) / 2, (picture.height - scale * height) / 2, scale * width, scale * height];

@@ -27,7 +27,7 @@ WHAT  := -c constraints.txt -C editable_mode=compat -e '.[lab,serve,test]'
 BY_UV  = $(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(if $(filter-out default,$(TORCH)),--torch-backend=$(TORCH)) $(WHAT)
 BY_PIP = $(BIN)/python -m pip install $(if $(filter-out default auto,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/$(TORCH)) $(WHAT)
 
-RACES  = training ablation inference loading start search gpu serving dashboard explorer slider devices
+RACES  = training overhead ablation inference loading start search gpu serving dashboard explorer slider devices
 OPTIONS_start    = --lab --notebooks
 OPTIONS_training = $(if $(PEERS),--peers $(PEERS))
 OPTIONS_serving  = $(if $(PEERS),--peers $(PEERS))

@@ -24,6 +24,7 @@ from typing import Any
 from jupyter_client.manager import start_new_kernel
 
 from benchmarks.inference import machine
+from benchmarks.order import order
 from workbench.devices import find_device
 
 WAYS = ("main thread", "worker", "dashboard")
@@ -87,8 +88,7 @@ def main() -> None:
         seconds: dict[str, list[float]] = {way: [] for way in WAYS}
         messages[:] = [0, 0]
         for round_number in range(options.rounds):
-            turn = round_number % len(WAYS)  # no way always runs behind the same rival
-            for way in WAYS[turn:] + WAYS[:turn]:
+            for way in order(WAYS, round_number):
                 seconds[way].append(float(run(client, f"print(take({way!r}))", messages)))
     finally:
         client.stop_channels()

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inference import machine
+from benchmarks.order import order
 from benchmarks.peers import loading_sets
 from benchmarks.peers.loading import codec_of_caches, has_zstandard
 from workbench import cache
@@ -164,8 +165,7 @@ def _turns(contenders: dict[str, Facts], rounds: int) -> dict[str, Facts]:
     with ExitStack() as open_ones:
         children = {name: open_ones.enter_context(_Child(facts)) for name, facts in contenders.items()}
         for number in range(rounds + 1):
-            turn = number % len(children)  # no contender always runs behind the same rival
-            for name in [*children][turn:] + [*children][:turn]:
+            for name in order(children, number):
                 load = children[name].ask("load")
                 count = EPOCHS_OF_CACHE if contenders[name]["kind"] == "cache" else 1
                 epochs = [children[name].ask("epoch") for _ in range(count)]

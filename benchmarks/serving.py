@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.inference import machine
+from benchmarks.order import order
 from workbench.bundle import read_bundle
 from workbench.onnx_session import OnnxSession
 from workbench.recordings import REFERENCE
@@ -300,9 +301,9 @@ def main() -> None:
     pressed: dict[int, list[Load]] = {}
     tensors: dict[str, list[float]] = {}
     with running(found) as ready:
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
             for at_once in (1, 16):
-                for name, (port, process) in ready.items():
+                for name, (port, process) in order(ready.items(), number):
                     with awake(process):
                         press(port, request_of(name), at_once, options.seconds / 4)
                         load = press(port, request_of(name), at_once, options.seconds)

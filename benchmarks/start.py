@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.inference import machine
+from benchmarks.order import order
 from workbench.footprint import measure_footprint
 from workbench.recordings import REFERENCE
 
@@ -74,10 +75,8 @@ def _starts(rounds: int) -> dict[str, Any]:
         FIRST_ANSWER: lambda: measure_footprint(REFERENCE).seconds_to_first_answer,
     }
     taken: dict[str, list[float]] = {name: [] for name in starts}
-    names = [*starts]
     for round_number in range(rounds + 1):
-        turn = round_number % len(names)  # no start always follows the same one
-        for name in names[turn:] + names[:turn]:
+        for name in order(starts, round_number):
             seconds = starts[name]()
             if round_number > 0:
                 taken[name].append(seconds)

@@ -8,9 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.peers.referee import Entry, available
+from benchmarks.peers.train_by_hand import by_hand
 from benchmarks.training import summary
+from workbench.data import load_dataset
+from workbench.hyperparameters import HyperParameters
+from workbench.models import build_model
+from workbench.training import train
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTENDER = """
@@ -75,3 +81,17 @@ def test_a_seed_that_never_got_there_counts_as_not_reached() -> None:
     assert told["seconds"] == {"median": 30.0, "lowest": 30.0, "highest": 30.0}
     assert told["train_is"] == {"median": 3.0, "lowest": 3.0, "highest": 3.0}
     assert summary({"1": runs["1"]}, {"1": 9.0})["seconds"] is None
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_loop_by_hand_takes_the_very_steps_of_train(precision: str) -> None:
+    data = load_dataset("digits")
+    plan = HyperParameters(epochs=1, batch_size=128, flip=True, precision=precision)
+    bare, ours = (build_model("convnet", width=0.25, shape=data.shape, seed=0) for _ in range(2))
+    steps = list(by_hand(bare, data, plan))
+    assert sum(pictures for pictures, _ in steps) == len(data.train)
+    assert [place for place, (_, ended) in enumerate(steps, 1) if ended] == [len(steps)]
+    for record in train(ours, data, plan, device="cpu"):
+        assert record.step <= len(steps)
+    for one, other in zip(bare.state_dict().values(), ours.state_dict().values(), strict=True):
+        assert torch.equal(one, other)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.order import order
 from benchmarks.peers.referee import Contender, Dropped, drop, tell
 from workbench.devices import torch_threads
 from workbench.measurement import measure
@@ -86,10 +87,8 @@ def by_epochs(
 def _round(
     racing: Sequence[Contender], failed: dict[str, str], number: int, take: Callable[[Contender], Turn]
 ) -> dict[str, Turn]:
-    # Turns start elsewhere each round, so that no contender always runs behind the same rival.
-    place = number % len(racing)
     done: dict[str, Turn] = {}
-    for contender in (*racing[place:], *racing[:place]):
+    for contender in order(racing, number):
         if contender.entry.name in failed:
             continue
         try:

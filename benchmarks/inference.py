@@ -29,6 +29,7 @@ import numpy as np
 import onnxruntime
 import torch
 
+from benchmarks.order import order
 from benchmarks.peers.inference import EAGER, HOW_TO_ADD_OPENVINO, Call, openvino_module, peers
 from workbench.arguments import above_zero, whole_number
 from workbench.bundle import Bundle
@@ -131,7 +132,9 @@ def _race(bundle: Bundle, data: Data, threads: int, options: argparse.Namespace)
         racers |= {AUTO: auto}
         some = np.resize(pictures, (batch, *pictures.shape[1:]))
         calls = {name: (lambda call=call, some=some: call(some)) for name, call in racers.items()}
-        rounds = [measure(calls, seconds=options.seconds) for _ in range(options.rounds)]
+        # Threads of ONNX Runtime, as it comes, spin on into the next contender's turn.
+        turns = [dict(order(calls.items(), number)) for number in range(options.rounds)]
+        rounds = [measure(turn, seconds=options.seconds) for turn in turns]
         medians = {name: [found[name].latency.p50 for found in rounds] for name in racers}
         for name, values in medians.items():
             answered = answers[name if name != AUTO else f"Predictor {auto.engine}"]

@@ -2,9 +2,9 @@
 
     python -m benchmarks overhead
 
-Both train the default convnet on Fashion-MNIST in one process, in turns of some steps: two processes come to differ by
-two or three per cent by where their memory lies, which is more than what is asked for. Ratios are taken within a round,
-whoever begins changes, and a figure is the median over the rounds with the lowest and the highest as its spread.
+Both train the default convnet on Fashion-MNIST in one process, in turns of some steps: between two processes (the race
+`training`) the ratio moves by 5 % from run to run, which is more than what is asked for. Ratios are taken within a
+round, and a figure is the median over the rounds with the lowest and the highest as its spread.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ Pictures = NDArray[np.uint8]
 Call = Callable[[Pictures], NDArray[np.float32]]
 
 EAGER = "PyTorch eager"
+SPINS = "ONNX Runtime by hand"  # its threads wait awake, as they do by default
 HOW_TO_ADD_OPENVINO = (
     "OpenVINO is not installed, so it does not race. To add it: uv pip install --no-deps --target FOLDER openvino "
     "openvino-telemetry, then run this with PYTHONPATH=FOLDER."
@@ -40,7 +41,7 @@ def peers(bundle: Bundle, threads: int) -> dict[str, Call]:
         EAGER: _pytorch(classifier(), torch.no_grad),
         "PyTorch traced and frozen": _pytorch(_frozen(classifier(), bundle), torch.inference_mode),
         "PyTorch compiled": _pytorch(torch.compile(classifier()), torch.inference_mode),
-        "ONNX Runtime by hand": _onnx_runtime(bundle, threads),
+        SPINS: _onnx_runtime(bundle, threads),
     }
     openvino = openvino_module()
     if openvino is not None:

@@ -29,7 +29,7 @@ from workbench.hyperparameters import recommended
 from workbench.models import build_model
 from workbench.training import Record, train
 
-_EVERY = 20  # steps from one record of train() to the next, as it is by default
+_EVERY = 20  # steps from one record to the next: the default of train()
 
 
 def main() -> None:
@@ -73,7 +73,10 @@ def contestants(precision: str, steps: int) -> dict[str, Iterator[int]]:
     per_epoch = -(-len(data.train) // recommended(DATA).batch_size)
     plan = recommended(DATA).replace(precision=precision, epochs=-(-steps // per_epoch) + 1)
     bare, ours = (build_model("convnet", shape=data.shape, seed=0) for _ in range(2))
-    return {"by hand": _bare(by_hand(bare, data, plan)), "train()": _ours(train(ours, data, plan, device="cpu"))}
+    return {
+        "by hand": _bare(by_hand(bare, data, plan)),
+        "train()": _ours(train(ours, data, plan, device="cpu", record_every=_EVERY)),
+    }
 
 
 def _ours(records: Iterator[Record]) -> Iterator[int]:
@@ -84,12 +87,12 @@ def _ours(records: Iterator[Record]) -> Iterator[int]:
 
 
 def _bare(steps: Iterator[tuple[int, bool]]) -> Iterator[int]:
-    since = taken = 0
+    since = 0
     for _, ended in steps:
-        since, taken = since + 1, taken + 1
-        if ended or taken % _EVERY == 0:
+        since += 1
+        if ended or since == _EVERY:
             yield since
-            since, taken = 0, 0 if ended else taken
+            since = 0
 
 
 if __name__ == "__main__":

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.order import order
 from benchmarks.peers.referee import Entry, available
 from benchmarks.peers.train_by_hand import by_hand
 from benchmarks.training import summary
 from workbench.data import load_dataset
+from workbench.devices import torch_threads
 from workbench.hyperparameters import HyperParameters
 from workbench.models import build_model
 from workbench.training import train
@@ -83,15 +87,25 @@ def test_a_seed_that_never_got_there_counts_as_not_reached() -> None:
     assert summary({"1": runs["1"]}, {"1": 9.0})["seconds"] is None
 
 
+@pytest.mark.parametrize("count", range(1, 8))
+def test_everybody_begins_and_runs_behind_everybody_else_as_often(count: int) -> None:
+    twice = 1 + count % 2 if count > 1 else 1
+    rounds = [order(range(count), number) for number in range(count * twice)]
+    assert all(sorted(each) == list(range(count)) for each in rounds)
+    assert sorted(each[0] for each in rounds) == sorted([*range(count)] * twice)
+    behind = Counter(pair for each in rounds for pair in itertools.pairwise(each))
+    assert behind == {(one, other): twice for one in range(count) for other in range(count) if one != other}
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_loop_by_hand_takes_the_very_steps_of_train(precision: str) -> None:
     data = load_dataset("digits")
     plan = HyperParameters(epochs=1, batch_size=128, flip=True, precision=precision)
     bare, ours = (build_model("convnet", width=0.25, shape=data.shape, seed=0) for _ in range(2))
-    steps = list(by_hand(bare, data, plan))
+    with torch_threads(1):
+        steps = list(by_hand(bare, data, plan))
+        records = list(train(ours, data, plan, device="cpu"))
     assert sum(pictures for pictures, _ in steps) == len(data.train)
-    assert [place for place, (_, ended) in enumerate(steps, 1) if ended] == [len(steps)]
-    for record in train(ours, data, plan, device="cpu"):
-        assert record.step <= len(steps)
+    assert [place for place, (_, ended) in enumerate(steps, 1) if ended] == [len(steps)] == [records[-1].step]
     for one, other in zip(bare.state_dict().values(), ours.state_dict().values(), strict=True):
         assert torch.equal(one, other)

@@ -372,11 +372,3 @@ def test_reading_in_many_threads_leaves_the_warning_filters_alone() -> None:
         thread.join()
     sys.setswitchinterval(interval)
     assert list(warnings.filters) == before
-
-
-# ---- fitting ------------------------------------------------------------------------------------------------------
-
-
-def test_pictures_are_read_without_torch() -> None:
-    code = "import sys, workbench.preprocessing; assert 'torch' not in sys.modules, 'torch was imported'"
-    subprocess.run([sys.executable, "-c", code], check=True)

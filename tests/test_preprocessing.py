@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -111,3 +113,8 @@ def test_missing_preprocessing_is_refused() -> None:
     for wrong in ({}, [], None, {"height": 3}):
         with pytest.raises(WorkbenchError, match="needs exactly"):
             Preprocessing.from_mapping(wrong)  # type: ignore[arg-type]
+
+
+def test_pictures_are_read_and_fitted_without_torch() -> None:
+    code = "import sys, workbench.preprocessing; assert 'torch' not in sys.modules, 'torch was imported'"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -46,9 +46,10 @@ RUNGS = {
 def by_hand(
     model: nn.Module, data: Data, hyperparameters: HyperParameters, rung: Rung = RUNGS["by hand"]
 ) -> Iterator[tuple[int, bool]]:
-    """Train `model` as the rung has it: after each step the pictures of it, and whether it was the epoch's last.
+    """Train `model` as the rung has it: after each step how many pictures it took, and whether it was the epoch's last.
 
-    What it needs is set up in this call, not with the first step. precision: "fp32" or "bf16".
+    The rung decides batch size, mirroring and layout, whatever `hyperparameters` say; their precision is "fp32" or
+    "bf16", and they have no label smoothing. What is needed is set up in this call, not with the first step.
     """
     if rung.keeps_memory:
         keep_freed_memory()
@@ -62,12 +63,12 @@ def by_hand(
     optimizer = make_optimizer(model, hyperparameters, CPU) if rung.one_cycle else adam
 
     def steps() -> Iterator[tuple[int, bool]]:
-        step, last = 0, hyperparameters.epochs * len(batches)
+        step, total = 0, hyperparameters.epochs * len(batches)
         for epoch in range(hyperparameters.epochs):
             for pictures, labels in batches.epoch(epoch):
                 if rung.one_cycle:
                     for group in optimizer.param_groups:
-                        group["lr"] = learning_rate_at(step, last, hyperparameters)
+                        group["lr"] = learning_rate_at(step, total, hyperparameters)
                 inputs = normalise(pictures).contiguous(memory_format=layout)
                 with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halved):
                     logits = model(inputs)

@@ -128,11 +128,6 @@ class Supervisor:
         """
         try:
             bundle = read_bundle(folder)
-            if bundle.version == self._bundle.version:
-                self._folder = folder
-                done = f"{bundle.model} {bundle.version} answers already: this is the same bundle."
-                _LOG.info(f"nothing to swap: {done}")
-                return done
             self._together(("prepare", bundle), START_SECONDS)
         except WorkbenchError as error:
             self._tell(("abort",))
@@ -141,7 +136,9 @@ class Supervisor:
             raise WorkbenchError(kept) from error
         self._together(("commit",), START_SECONDS)
         before, self._bundle, self._folder = self._bundle, bundle, folder
-        done = f"{bundle.model} {bundle.version} answers from now on, in place of {before.model} {before.version}."
+        same = bundle.version == before.version
+        instead = "loaded anew: it is the same bundle" if same else f"in place of {before.model} {before.version}"
+        done = f"{bundle.model} {bundle.version} answers from now on, {instead}."
         _LOG.info(f"swapped: {done}")
         return done
 

@@ -112,7 +112,7 @@ def _signals(*names: str) -> list[signal.Signals]:
 
 
 class _Joined:
-    """A transport that sends at once what is written in one turn of the event loop.
+    """A transport that sends together, when the event loop's turn ends, what was written in it.
 
     uvicorn writes the head and the body of an answer apart: two calls of the system, and a client woken up twice.
     """
@@ -145,7 +145,7 @@ def _bounded(options: Options) -> type[HttpToolsProtocol]:
     class Bounded(HttpToolsProtocol):
         _timer: asyncio.TimerHandle | None = None
         _head = 0  # bytes of a head that is not complete; -1 while a body comes
-        _asking = False  # a request has begun to arrive
+        _asking = False  # a request has begun to arrive and is not complete
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]  # what it uses of one
@@ -169,6 +169,9 @@ def _bounded(options: Options) -> type[HttpToolsProtocol]:
             super().data_received(data)
             if self._asking and self._timer is None:  # most requests come whole: those need no clock
                 self._wait()
+
+        def eof_received(self) -> None:
+            self.transport.close()  # asyncio would close its own transport, and what is held would be lost
 
         def send_400_response(self, msg: str) -> None:
             self._refuse(Problem(400, "This is no HTTP request."))

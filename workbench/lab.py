@@ -12,6 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.processor import let_idle_threads_sleep
 
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+SETTINGS = Path(__file__).parent / "lab_settings"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -41,8 +42,8 @@ def lab_command(notebook: str = FIRST_NOTEBOOK, *, folder: Path = CHECKOUT, brow
         # Served from the top, so that the lessons, the data and the runs are all to be seen beside each other.
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url=/lab/tree/{notebook}",
-        # It would ask whether to fetch news, in front of the lesson, and ask the network for updates unasked.
-        *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
+        # By its own it asks whether to fetch news, in front of the lesson, and the network for updates, unasked.
+        f"--LabApp.app_settings_dir={SETTINGS}",
     ]
     if not browser:
         command.append("--no-browser")

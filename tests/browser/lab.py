@@ -167,12 +167,12 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
         page.goto(f"{server.address}{workspace}?token={server.token}")
         # Told to run before it is connected to its kernel, JupyterLab only renders the prose.
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        dialogs = page.locator(".jp-Dialog").count()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         notebook = _saved_when_done(page, server.folder / "notebooks" / name)
         screenshot = pictures / f"{Path(name).stem}.png"
         page.screenshot(path=screenshot)
+        dialogs = page.locator(".jp-Dialog, .Toastify__toast").count()
         # What is out of sight is in the page too, but not laid out, until it is scrolled to.
         boxes = page.locator("section.wb")
         for place in range(boxes.count()):

@@ -107,10 +107,9 @@ class Task:
         """What a tutorial trains on."""
         return Pictures(self.data)
 
-    def batches(self, hyperparameters: HyperParameters | None = None) -> Batches:
+    def batches(self) -> Batches:
         """Ours: uint8, resident, mirrored by half."""
-        memory = find_device("cpu").free_memory()
-        return Batches(self.data.train, hyperparameters or self.hyperparameters, CPU, memory)
+        return Batches(self.data.train, self.hyperparameters, CPU, find_device("cpu").free_memory())
 
     def accuracy(self, network: nn.Module) -> float:
         """Share of right answers on the validation pictures, in fp32; the network stays in the mode it is in."""

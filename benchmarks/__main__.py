@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME …` runs benchmarks/NAME.py; its last line of output is one JSON object."""
+"""`python -m benchmarks NAME …` runs benchmarks/NAME.py, whose last line of output is one JSON object."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.processor import let_idle_threads_sleep
+from workbench.machine.threads import block_idle_threads
 
 
 def main() -> None:
+    """Run the benchmark that the first argument names."""
     names = [
         path.stem
         for path in sorted(Path(__file__).parent.glob("[a-z]*.py"))
@@ -19,7 +20,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         sys.exit(f"Usage: python -m benchmarks NAME [options], where NAME is one of: {', '.join(names)}.")
     name = sys.argv.pop(1)
-    let_idle_threads_sleep()
+    block_idle_threads()
     sys.argv[0] = f"python -m benchmarks {name}"
     try:
         importlib.import_module(f"benchmarks.{name}").main()

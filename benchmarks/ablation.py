@@ -1,27 +1,26 @@
-"""The ladder from a first tutorial's loop to `train()`: one change a rung, its speed and what it does to the accuracy.
+"""From a tutorial's training loop to `train()`, one change at a time: the effect of each on speed and accuracy.
 
     python -m benchmarks ablation
 
-Each rung trains the convnet on Fashion-MNIST for the same epochs, in a process of its own. They take turns, an epoch
-each, one running while the others are stopped; every epoch is a round. Speeds are medians over the epochs, with the
-lowest and the highest; a gain is taken within a round, over the rung below. Validation is not timed.
+Each rung trains the convnet on Fashion-MNIST for the same number of epochs, in its own process. The processes take
+turns of one epoch, and those whose turn it is not are stopped; every epoch is a round. Speeds are medians over the
+epochs, with the lowest and the highest; a gain over the rung below is computed within a round. Validation is not timed.
 
-The rung of the precision is left out where `train()` would choose fp32: there is nothing to change then.
+The precision rung is left out where `train()` chooses fp32, since it would change nothing.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.inference import machine
-from benchmarks.peers.races import Limit, Turn, by_epochs, row_of, spread, told_spread
+from benchmarks.figures import check_rounds, format_range, machine, option_parser, ratios, spread
+from benchmarks.peers.races import Limit, Turn, by_epochs, row_of
 from benchmarks.peers.referee import Entry, contenders, orderly
 from benchmarks.training import chosen_precision
-from workbench.devices import find_device
 from workbench.hyperparameters import recommended
+from workbench.machine.devices import find_device
 
 LADDER = (
     Entry(name="tutorial loop", module="train_plain"),
@@ -31,21 +30,20 @@ LADDER = (
     Entry(name="+ freed memory kept", module="train_by_hand", variant="memory"),
     Entry(name="+ batch of 128", module="train_by_hand", variant="batch"),
     Entry(name="+ one-cycle SGD", module="train_by_hand", variant="schedule"),
-    Entry(name="+ mirrored pictures", module="train_by_hand", variant="by hand"),
+    Entry(name="+ mirrored images", module="train_by_hand", variant="by hand"),
     Entry(name="train()", module="train_workbench", variant="matched"),
 )
 
 
 def main() -> None:
-    """Climb, then print a table and one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Run all rungs, then print a table and one line of JSON."""
+    parser = option_parser(__doc__)
     parser.add_argument("--epochs", type=int, default=recommended("fashion-mnist").epochs, help="at least 5")
     parser.add_argument("--threads", type=int, default=find_device("cpu").cores)
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of the upper rungs")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if options.epochs < 5:
-        parser.error("--epochs: at least 5; each is a round, and with fewer the spread means nothing")
+    check_rounds(parser, options.epochs, "--epochs")  # each is a round
     if options.threads < 1:
         parser.error("--threads: at least 1")
     with orderly():
@@ -59,21 +57,21 @@ def main() -> None:
         result["limit"] = limit.to_mapping()
     print(f"{result['processor']}, {options.threads} threads, {options.epochs} epochs; median (lowest – highest)")
     for name, row in result["rungs"].items():
-        gain = f"{told_spread(row['gain'], '.2f')}× the rung below" if row["gain"] else ""
+        gain = f"{format_range(row['gain'], '.2f')}× the rung below" if row["gain"] else ""
         print(
-            f"  {name:21}{told_spread(row['pictures_per_second'], ',.0f'):>24} pictures/s"
+            f"  {name:21}{format_range(row['images_per_second'], ',.0f'):>24} images/s"
             f"{row['share_of_limit']:>5.0%} of the {row['precision']} limit{row['seconds']:>8.1f} s"
             f"{row['accuracy']:>8.2%}  {gain}"
         )
     if precision == "fp32":
-        print("  no rung for the precision: bf16 is not quicker here, and train() chooses fp32")
+        print("  no rung for the precision: bf16 is not faster here, and train() chooses fp32")
     for name, reason in result["failed"].items():
         print(f"  {name:21}could not train: {reason}")
     print(json.dumps(result))
 
 
 def climb(ladder: Sequence[Entry], settings: dict[str, Any], limit: Limit) -> tuple[dict[str, Any], dict[str, str]]:
-    """Every rung's row, from the lowest up, and why others have none."""
+    """Return the rows of all rungs, from the lowest up, and the reasons of those that failed."""
     task = {key: settings[key] for key in ("epochs", "seed", "threads", "precision")}
     with contenders(ladder, task, peers=None) as (racing, failed):
         turns = by_epochs(racing, failed, limit)
@@ -82,7 +80,7 @@ def climb(ladder: Sequence[Entry], settings: dict[str, Any], limit: Limit) -> tu
     for contender in racing:
         if done := turns.get(contender.entry.name):
             speeds = [speed_of(turn) for turn in done]
-            gains = [mine / before for mine, before in zip(speeds, below, strict=True)] if below else None
+            gains = ratios(speeds, below) if below else None
             rows[contender.entry.name] = row_of(contender, done, limit) | {
                 "gain": spread(gains) if gains else None,
                 "seconds": sum(turn["seconds"] for turn in done),
@@ -93,8 +91,8 @@ def climb(ladder: Sequence[Entry], settings: dict[str, Any], limit: Limit) -> tu
 
 
 def speed_of(turn: Turn) -> float:
-    """Pictures a second."""
-    return turn["pictures"] / turn["seconds"]
+    """Return the images per second of a turn."""
+    return turn["images"] / turn["seconds"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The model of devices that nobody measured, set against every device that somebody did: docs/devices.md has the table.
+"""Check the model of unmeasured devices against every measured one: docs/devices.md has the table.
 
-Nothing is timed here: the measured side are the recordings in datasets/devices, made by `workbench record`.
+Nothing is timed here: the measurements are the recordings in datasets/devices, made by `workbench record`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import json
 import statistics
 from collections.abc import Sequence
 
-from workbench.all_devices import errors_of_the_model, told_errors
-from workbench.ranking import DOUBT
-from workbench.recordings import Recording, load_recordings
-from workbench.roofline import ModelError
+from workbench.comparing.all_devices import describe_model_errors, model_errors_by_device
+from workbench.comparing.ranking import DOUBT
+from workbench.measuring.recordings import Recording, load_recordings
+from workbench.modelling.roofline import ModelError
 from workbench.units import format_seconds
 
 SHOWN = (1, 16, 128, 1024)
@@ -31,38 +31,37 @@ def main() -> None:
             "worst_factor": errors[0].factor,
             "share_beyond_doubt": sum(error.factor > DOUBT for error in errors) / len(errors),
         }
-        for name, errors in errors_of_the_model(recordings).items()
+        for name, errors in model_errors_by_device(recordings).items()
     }
     print(json.dumps({"benchmark": "devices", "origin": "modelled against recorded", "devices": result}))
 
 
 def table(recordings: Sequence[Recording]) -> str:
-    """The errors as Markdown: for each measured device its worst point, and the convnet at a few batch sizes."""
-    lines = [told_errors(recordings), ""]
-    for name, errors in errors_of_the_model(recordings).items():
+    """Return the errors as Markdown: for each measured device the worst point, and the convnet at a few batch sizes."""
+    lines = [describe_model_errors(recordings), ""]
+    for name, errors in model_errors_by_device(recordings).items():
         lines += [f"### {name}", "", "| phase | network | engine | threads | batch | recorded | modelled | ratio |"]
         lines.append("| --- | --- | --- | --: | --: | --: | --: | --: |")
-        chosen = [error for error in errors if error.measurement.model == "convnet"]
-        chosen = [error for error in chosen if error.measurement.batch_size in SHOWN]
-        chosen.sort(key=_order)
+        convnet = [error for error in errors if error.measurement.model == "convnet"]
+        chosen = sorted((error for error in convnet if error.measurement.batch_size in SHOWN), key=_sort_key)
         lines += [_line(errors[0], "**worst:** "), *map(_line, chosen), ""]
     return "\n".join(lines).strip()
 
 
-def _order(error: ModelError) -> tuple[str, str, str, int, int]:
-    found = error.measurement
-    return found.phase, found.engine, found.precision, found.threads, found.batch_size
+def _sort_key(error: ModelError) -> tuple[str, str, str, int, int]:
+    m = error.measurement
+    return m.phase, m.engine, m.precision, m.threads, m.batch_size
 
 
 def _line(error: ModelError, mark: str = "") -> str:
-    found = error.measurement
+    m = error.measurement
     cells = (
-        f"{mark}{found.phase}",
-        found.model,
-        f"{found.engine} {found.precision}",
-        str(found.threads),
-        f"{found.batch_size:,}",
-        format_seconds(found.latency.p50),
+        f"{mark}{m.phase}",
+        m.model,
+        f"{m.engine} {m.precision}",
+        str(m.threads),
+        f"{m.batch_size:,}",
+        format_seconds(m.latency.p50),
         format_seconds(error.predicted_seconds),
         f"{error.ratio:.2f}",
     )

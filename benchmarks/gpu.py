@@ -1,22 +1,22 @@
-"""A GPU: time to an accuracy on real pictures, share of what it can compute, and how it stands against the CPU here.
+"""A GPU: time to an accuracy on real images, share of its arithmetic limit, and its speed beside the CPU here.
 
     python -m benchmarks gpu                      # needs CUDA; without it: one sentence, and exit code 2
-    python -m benchmarks gpu --device cpu --pictures 64 --epochs 1 --width 0.5 --seconds 0.01 --batch-sizes 1 4
-                                                  # a trial of the programme itself: its figures mean nothing
+    python -m benchmarks gpu --device cpu --images 64 --epochs 1 --width 0.5 --seconds 0.01 --batch-sizes 1 4
+                                                  # tests the program itself: its figures mean nothing
 
-Three things, all of them measured:
+Three things are measured:
 
-    limit         the product of two square matrices on the device, in each number format
-    time to …     `train()` until validation accuracy reaches the target: once for each seed, from before the network is
-                  built, the copy of the pictures, the race of the formats and every validation included. What the
-                  driver and the libraries do once a process is done before, in a short training. The test pictures are
-                  asked once, after the last epoch. A task stops at no target: its schedule is planned to its end.
-    by batch      the reference network on GPU and CPU, recorded as `workbench record` does: the GPU's figures hold
-                  the copies of the pictures, and every call is waited for. The recordings are kept in --out.
+    limit         the product of two square matrices on the device, in each precision
+    time to …     `train()` until validation accuracy reaches the target, once for each seed: from before the network is
+                  built, including the copy of the images, the choice of the precision and every validation. A short
+                  training before it initialises driver and libraries. The test set is used once, after the last epoch.
+                  Training does not stop at the target, because its schedule is planned to the end.
+    by batch      the reference network on GPU and CPU, as `workbench record` measures it: the GPU's figures include
+                  the copies of the images, and every call is synchronised. The recordings are kept in --out.
 
-Share of the limit: the FLOPs of a training step, counted on its shapes (`workbench.cost`), times pictures/s, over the
-matrix product's FLOP/s in the format that was trained in. cifar-10 are JPEG copies of quality 75 where WORKBENCH_DATA
-holds those instead of the original: close to published figures, but not comparable with them.
+Share of the limit: the FLOPs of a training step, counted on its shapes (`workbench.modelling.cost`), times images/s,
+over the FLOP/s of the matrix product in the precision of the training. If WORKBENCH_DATA holds JPEG copies of CIFAR-10
+(quality 75) instead of the original, the figures are close to published ones, but not comparable with them.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from typing import Any
 
 import torch
 
-from benchmarks.inference import machine
-from benchmarks.peers.races import spread, told_spread
-from workbench.comparison import Comparison
-from workbench.cost import cost_of
-from workbench.data import Data, load_dataset
-from workbench.device_card import DeviceCard
-from workbench.devices import Device, find_device
+from benchmarks.figures import check_rounds, format_range, machine, option_parser, spread
+from workbench.comparing.comparison import Comparison
+from workbench.comparing.recorder import record_machine
+from workbench.comparing.sweeps import BATCH_SIZES
+from workbench.data.datasets import Data, load_dataset
 from workbench.errors import WorkbenchError
-from workbench.evaluation import evaluate, predict
 from workbench.hyperparameters import HyperParameters, recommended
-from workbench.measurement import measure
-from workbench.models import build_model
-from workbench.recorder import record_machine
-from workbench.recordings import Recording, file_name, read_recording, write_recording
-from workbench.sweeps import BATCH_SIZES
-from workbench.training import Record, train
+from workbench.machine.devices import Device, find_device
+from workbench.measuring.device_card import DeviceCard
+from workbench.measuring.measurement import measure
+from workbench.measuring.recordings import Recording, file_name, read_recording, write_recording
+from workbench.modelling.cost import cost_of
+from workbench.training.evaluation import evaluate, predict
+from workbench.training.loop import train
+from workbench.training.models import build_model
+from workbench.training.records import Record
 from workbench.units import format_seconds
 
-SIDES = {"cuda": 8192, "mps": 4096, "cpu": 1024}  # large enough that handing the product over does not count
-FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+SIDES = {"cuda": 8192, "mps": 4096, "cpu": 1024}  # large enough to hide the launch of the product
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be reached, and the changes to the recommended hyper-parameters that are to reach it."""
+    """A target accuracy, and the changes to the recommended hyper-parameters that should reach it."""
 
     data: str
     target: float
@@ -64,12 +64,11 @@ class Task:
 
     @property
     def name(self) -> str:
-        """As printed."""
+        """The task in words."""
         return f"{self.data} to {self.target:.0%}"
 
 
-# On an H100 the first two reach their target with every seed, the last does not (89.6 % on JPEG copies). Where a
-# target is missed, the best accuracy is told.
+# On an H100 the first two reach their target with every seed, the last does not (89.6 % on JPEG copies).
 TASKS = (
     Task("fashion-mnist", 0.91, {}),
     Task("fashion-mnist", 0.94, {"model": "resnet", "width": 2.0, "epochs": 15, "shift": 2, "batch_size": 256}),
@@ -82,33 +81,32 @@ TASKS = (
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One training. seconds: until the target was reached, None where it was not; best, test: accuracies, 0 to 1."""
+class Training:
+    """One training. seconds: until the target was reached, None if it was not; best, test: accuracies, 0 to 1."""
 
     seconds: float | None
     all_seconds: float
     best: float
     test: float
-    pictures_per_second: float
+    images_per_second: float
     precision: str
 
 
 def main() -> None:
-    """Measure it all, then print tables and one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda", help="cuda, cuda:1; mps or cpu to try the programme")
+    """Measure everything, then print tables and one line of JSON."""
+    parser = option_parser(__doc__)
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:1; mps or cpu to test the program")
     parser.add_argument("--rounds", type=int, default=5, help="seeds of each task")
-    parser.add_argument("--only", nargs="+", choices=[task.name for task in TASKS], help="these tasks alone")
+    parser.add_argument("--only", nargs="+", choices=[task.name for task in TASKS], help="only these tasks")
     parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="folder of the recordings")
-    parser.add_argument("--card", type=Path, help="a device file whose card says more of this GPU")
+    parser.add_argument("--card", type=Path, help="a device file with a fuller card of this GPU")
     parser.add_argument("--seconds", type=float, default=0.3, help="for each engine at each batch size")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=BATCH_SIZES)
-    parser.add_argument("--pictures", type=int, help="train on so many only")
+    parser.add_argument("--images", type=int, help="train on this number of images only")
     parser.add_argument("--epochs", type=int, help="of every task")
     parser.add_argument("--width", type=float, help="of every network")
     options = parser.parse_args()
-    if options.rounds < 5:
-        parser.error("--rounds: at least 5, or the spread means nothing")
+    check_rounds(parser, options.rounds)
     try:
         _measure_all(find_device(options.device), options)
     except WorkbenchError as error:
@@ -131,18 +129,20 @@ def _measure_all(place: Device, options: argparse.Namespace) -> None:
     result["tasks"] = {task.name: _task(task, place, limits, options) for task in tasks}
     mine = _recorded(place.name, card, options)
     cpu = mine if place.kind == "cpu" else _recorded("cpu", None, options)
-    result["gpu_over_cpu"] = _against(mine, cpu)
+    result["by_batch_size"] = _compare(mine, cpu)
     print(json.dumps(result))
 
 
 def _limits(place: Device) -> dict[str, float]:
-    """FLOP/s of a matrix product. fp32 as convolutions compute it: PyTorch lets those round to TF32 on NVIDIA GPUs."""
+    """Return the FLOP/s of a matrix product, in fp32 as for convolutions, which use TF32 on NVIDIA GPUs."""
     before = torch.backends.cuda.matmul.fp32_precision
     torch.backends.cuda.matmul.fp32_precision = torch.backends.cudnn.conv.fp32_precision
     side = SIDES[place.kind]
     try:
         with torch.inference_mode():
-            pairs = {name: torch.rand(2, side, side, device=place.torch).to(kind) for name, kind in FORMATS.items()}
+            pairs = {
+                name: torch.rand(2, side, side, device=place.torch).to(dtype) for name, dtype in PRECISIONS.items()
+            }
             products = {name: (lambda pair=pair: pair[0] @ pair[1]) for name, pair in pairs.items()}
             found = measure(products, device=place)
     finally:
@@ -155,7 +155,7 @@ def _hyperparameters(task: Task, options: argparse.Namespace) -> HyperParameters
     return recommended(task.data).replace(**task.changes | {k: v for k, v in given.items() if v is not None})
 
 
-def _pictures(name: str, count: int | None) -> Data:
+def _images(name: str, count: int | None) -> Data:
     data = load_dataset(name)
     if count is None:
         return data
@@ -164,20 +164,20 @@ def _pictures(name: str, count: int | None) -> Data:
 
 
 def _warm_up(task: Task, place: Device, options: argparse.Namespace) -> None:
-    """What is done once a process: the driver's context, the libraries' loading."""
-    data = _pictures(task.data, 2048 if options.pictures is None else options.pictures)
+    """Initialise the driver and load the libraries."""
+    data = _images(task.data, 2048 if options.images is None else options.images)
     _train(task, data, place, HyperParameters(epochs=1))
 
 
 def _task(task: Task, place: Device, limits: dict[str, float], options: argparse.Namespace) -> dict[str, Any]:
-    data, chosen = _pictures(task.data, options.pictures), _hyperparameters(task, options)
-    runs: list[Trained] = []
+    data, chosen = _images(task.data, options.images), _hyperparameters(task, options)
+    runs: list[Training] = []
     for seed in range(options.rounds):
         runs.append(_train(task, data, place, chosen.replace(seed=seed)))
         print(f"{task.name}, seed {seed}: {runs[-1]}", file=sys.stderr, flush=True)
-    flops = cost_of(chosen, shape=data.shape, classes=len(data.labels), pictures=len(data.train)).training_flops
-    speed = spread([run.pictures_per_second for run in runs])
-    shares = [flops * run.pictures_per_second / limits[run.precision] for run in runs]
+    flops = cost_of(chosen, shape=data.shape, classes=len(data.labels), images=len(data.train)).training_flops
+    speed = spread([run.images_per_second for run in runs])
+    shares = [flops * run.images_per_second / limits[run.precision] for run in runs]
     reached = [run.seconds for run in runs if run.seconds is not None]
     row = {
         "hyperparameters": json.loads(chosen.to_json()),
@@ -188,31 +188,31 @@ def _task(task: Task, place: Device, limits: dict[str, float], options: argparse
         "seconds_of_all_epochs": spread([run.all_seconds for run in runs]),
         "best_validation_accuracy": spread([run.best for run in runs]),
         "test_accuracy": spread([run.test for run in runs]),
-        "pictures_per_second": speed,
+        "images_per_second": speed,
         "precision": sorted({run.precision for run in runs}),
         "share_of_limit": spread(shares),
     }
-    took = told_spread(row["seconds_where_reached"], ".1f") + " s" if reached else "never"
-    print(f"\n{task.name}: {took}, reached in {len(reached)} of {len(runs)} (measured)")
-    print(f"  {chosen.model} × {chosen.width:g}, {chosen.epochs} epochs of {len(data.train):,} pictures")
-    print(f"  all epochs {told_spread(row['seconds_of_all_epochs'], '.1f')} s")
-    print(f"  best validation accuracy {told_spread(row['best_validation_accuracy'], '.2%')}")
-    print(f"  test accuracy at the end {told_spread(row['test_accuracy'], '.2%')}")
-    print(f"  {told_spread(speed, ',.0f')} pictures/s in {' and '.join(row['precision'])}", end="")
-    print(f", {told_spread(row['share_of_limit'], '.1%')} of the limit")
+    time_to = format_range(row["seconds_where_reached"], ".1f") + " s" if reached else "never"
+    print(f"\n{task.name}: {time_to}, reached in {len(reached)} of {len(runs)} (measured)")
+    print(f"  {chosen.model} × {chosen.width:g}, {chosen.epochs} epochs of {len(data.train):,} images")
+    print(f"  all epochs {format_range(row['seconds_of_all_epochs'], '.1f')} s")
+    print(f"  best validation accuracy {format_range(row['best_validation_accuracy'], '.2%')}")
+    print(f"  test accuracy at the end {format_range(row['test_accuracy'], '.2%')}")
+    print(f"  {format_range(speed, ',.0f')} images/s in {' and '.join(row['precision'])}", end="")
+    print(f", {format_range(row['share_of_limit'], '.1%')} of the limit")
     for note in data.notes:
         print(f"  note: {note}")
     return row
 
 
-def _train(task: Task, data: Data, place: Device, chosen: HyperParameters) -> Trained:
+def _train(task: Task, data: Data, place: Device, chosen: HyperParameters) -> Training:
     start = time.perf_counter()
     model = build_model(chosen.model, classes=len(data.labels), shape=data.shape, width=chosen.width, seed=chosen.seed)
     reached: float | None = None
     epochs: list[Record] = []
     speeds: list[float] = []
     for record in train(model, data, chosen, device=place.name):
-        speeds.append(record.pictures_per_second)
+        speeds.append(record.images_per_second)
         if record.kind != "epoch":
             continue
         epochs.append(record)
@@ -220,18 +220,18 @@ def _train(task: Task, data: Data, place: Device, chosen: HyperParameters) -> Tr
             reached = time.perf_counter() - start
     seconds = time.perf_counter() - start
     answers = predict(model, data.test, data.preprocessing, place.torch)
-    return Trained(
+    return Training(
         seconds=reached,
         all_seconds=seconds,
         best=max(record.validation_accuracy or 0.0 for record in epochs),
         test=evaluate(answers, data.test.labels, data.labels).accuracy,
-        pictures_per_second=statistics.median(speeds),
+        images_per_second=statistics.median(speeds),
         precision=epochs[-1].precision,
     )
 
 
 def _recorded(device: str, card: DeviceCard | None, options: argparse.Namespace) -> Recording:
-    """The recording of a device, as `workbench record` makes it, kept in the folder."""
+    """Record a device as `workbench record` does, and write the recording to the folder."""
     steps = record_machine(device, batch_sizes=options.batch_sizes, seconds=options.seconds, models=(), card=card)
     while True:
         try:
@@ -246,8 +246,8 @@ def _recorded(device: str, card: DeviceCard | None, options: argparse.Namespace)
     return recording
 
 
-def _against(mine: Recording, cpu: Recording) -> list[dict[str, Any]]:
-    """The best engine of each at each batch size, whatever its format; above 1: the GPU is quicker."""
+def _compare(mine: Recording, cpu: Recording) -> list[dict[str, Any]]:
+    """Compare the best engine of each at each batch size, in any precision; above 1 the GPU is faster."""
     rows = []
     print(f"\n{'':10} {'batch':>6} {'GPU':>10} {'CPU':>10}   CPU / GPU (measured)")
     for phase in ("inference", "training"):
@@ -260,8 +260,8 @@ def _against(mine: Recording, cpu: Recording) -> list[dict[str, Any]]:
 
 
 def _best(recording: Recording, phase: str) -> dict[int, float]:
-    found = Comparison(recording.measurements).select(phase=phase, model="convnet").best_of_each()
-    return {measurement.batch_size: measurement.latency.p50 for measurement in found.measurements}
+    found = Comparison.of(recording.measurements).select(phase=phase, model="convnet").best_of_each()
+    return {m.batch_size: m.latency.p50 for m in found.measurements}
 
 
 if __name__ == "__main__":

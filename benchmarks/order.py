@@ -1,4 +1,4 @@
-"""In which order contenders take their turns."""
+"""The order in which contenders take turns."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ Contender = TypeVar("Contender")
 
 
 def order(contenders: Iterable[Contender], number: int) -> list[Contender]:
-    """All of them, as they run in this round (from 0).
+    """Return all contenders in the order in which they run in round `number`, from 0.
 
-    In as many rounds as there are contenders each begins once and each runs once right behind each other one (of an odd
-    number twice, in twice as many): whoever always runs behind the same rival always finds the caches as that one left
-    them. Williams 1949, "Experimental designs balanced for the estimation of residual effects of treatments".
+    A balanced design: in as many rounds as there are contenders, each one begins once and runs once right after each
+    other one (with an odd number of contenders, twice, in twice as many rounds). Otherwise one that always ran after
+    the same rival would always find the caches as that rival leaves them. Williams 1949, "Experimental designs balanced
+    for the estimation of residual effects of treatments".
     """
     found = list(contenders)
     count = len(found)
-    zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]  # 0, 1, -1, 2, -2, …
-    row = [found[(place + number) % count] for place in zigzag]
+    zigzag = [(index + 1) // 2 if index % 2 else -(index // 2) for index in range(count)]  # 0, 1, -1, 2, -2, …
+    row = [found[(index + number) % count] for index in zigzag]
     return row[::-1] if count % 2 and number % 2 else row

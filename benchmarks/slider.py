@@ -1,13 +1,12 @@
-"""From a move of the slider to the redrawn chart: DeviceComparison with 12 devices and 11 batch sizes, in Chromium.
+"""The time from a move of the slider to the redrawn chart: DeviceComparison in Chromium, without a kernel.
 
-The page is the one that `to_html` writes, so no kernel takes part. A move is an `input` event of the range, as a drag
-or an arrow key gives it; the clock stops when the frame after the one that drew the chart begins, that is once it was
-painted. With --slow N the processor is throttled N-fold, as Chromium's developer tools do it.
+Twelve devices and eleven batch sizes, on the page that `to_html` writes. A move is an `input` event of the range, as by
+a drag or an arrow key; the clock stops when the frame after the one that drew the chart begins, once it is painted.
+With --slow N Chromium throttles the processor N-fold, as its developer tools do.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
@@ -15,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.inference import machine
-from workbench.measurement import Latency, Measurement
-from workbench.sweeps import BATCH_SIZES
+from benchmarks.figures import machine, option_parser
+from workbench.comparing.sweeps import BATCH_SIZES
+from workbench.measuring.measurement import Latency, Measurement
 from workbench.widgets.device_comparison import DeviceComparison
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -42,18 +41,18 @@ async moves => {
 
 
 def devices(count: int) -> list[Measurement]:
-    """So many devices at all batch sizes, of all origins, none like another."""
+    """Return made-up figures of so many devices at all batch sizes, of all origins."""
     found = []
-    for place in range(count):
-        origin = ("measured", "recorded", "modelled")[place % 3]
+    for index in range(count):
+        origin = ("measured", "recorded", "modelled")[index % 3]
         for size in BATCH_SIZES:
-            p50 = 1e-4 * (1 + place) ** 0.7 + size * 2e-5 / (1 + place)
+            p50 = 1e-4 * (1 + index) ** 0.7 + size * 2e-5 / (1 + index)
             latency = Latency(p50=p50, p90=1.2 * p50, p99=2 * p50, count=99, warm_up=p50)
             found.append(
                 Measurement(
                     phase="inference",
                     model="convnet",
-                    device=f"Device {place + 1} with a name of usual length",
+                    device=f"Device {index + 1} with a name of usual length",
                     kind="cpu",
                     engine="onnx",
                     precision="fp32",
@@ -69,12 +68,13 @@ def devices(count: int) -> list[Measurement]:
 
 
 def main() -> None:
+    """Move the slider, then print the times and one line of JSON."""
     from browser.lab import chromium, find_browser
 
-    parser = argparse.ArgumentParser(prog="python -m benchmarks slider", description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__)
     parser.add_argument("--moves", type=int, default=300)
     parser.add_argument("--devices", type=int, default=12)
-    parser.add_argument("--slow", type=float, default=1.0, help="throttle the processor so many times")
+    parser.add_argument("--slow", type=float, default=1.0, help="throttle the processor by this factor")
     options = parser.parse_args()
     path = find_browser()
     if path is None:
@@ -88,13 +88,13 @@ def main() -> None:
         if options.slow > 1:
             page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": options.slow})
         page.evaluate(MOVE, 20)  # warm-up
-        taken = sorted(page.evaluate(MOVE, options.moves))
+        times = sorted(page.evaluate(MOVE, options.moves))
         version = running.version
-    p99 = taken[math.ceil(0.99 * len(taken)) - 1]
-    about = {"devices": options.devices, "batch_sizes": len(BATCH_SIZES), "moves": len(taken), "slowed": options.slow}
-    figures = {"median_ms": round(statistics.median(taken), 1), "p99_ms": round(p99, 1), "most_ms": round(taken[-1], 1)}
+    p99 = times[math.ceil(0.99 * len(times)) - 1]
+    about = {"devices": options.devices, "batch_sizes": len(BATCH_SIZES), "moves": len(times), "slowed": options.slow}
+    figures = {"median_ms": round(statistics.median(times), 1), "p99_ms": round(p99, 1), "most_ms": round(times[-1], 1)}
     print(
-        f"Chromium {version}, {options.devices} devices × {len(BATCH_SIZES)} batch sizes, {len(taken)} moves, measured:"
+        f"Chromium {version}, {options.devices} devices × {len(BATCH_SIZES)} batch sizes, {len(times)} moves, measured:"
     )
     print(f"median {figures['median_ms']} ms, p99 {figures['p99_ms']} ms, at most {figures['most_ms']} ms")
     print("goal: a median below 50 ms and a p99 below 100 ms")

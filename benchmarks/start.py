@@ -1,24 +1,22 @@
-"""How long one waits before anything happens: imports, --help, a first answer, JupyterLab's first widget, a notebook.
+"""Waiting times: imports, --help, the first answer of a bundle, JupyterLab's first widget, and the notebooks.
 
-Each start is a new process, from before it is made until it has ended. They take turns in several rounds after one that
-is not counted, so that what the disk has to give is in memory for all; a figure is the median over the rounds, with the
-lowest and the highest as its spread. The bare Python is the limit: no start can be shorter. `import torch` is what a
-command would pay that loads it unasked.
+Each start is a new process, timed from before it is created until it has exited. The starts take turns in several
+rounds after a warm-up round, so that the disk cache is warm for all; a figure is the median over the rounds, with the
+lowest and the highest. The bare Python is the limit: no start can be shorter. `import torch` is what a command would
+cost that loads it needlessly.
 
-    --lab          `workbench lab --no-browser`, as `make lab BROWSER=no` does it, on a copy of the lessons: from the
-                   command until the server answers, the page's kernel is idle, and the first widget is there
-    --notebooks    each lesson from top to bottom in a kernel of its own, without a browser, once and in order
+    --lab          `workbench lab --no-browser`, as in `make lab BROWSER=no`, on a copy of the lessons: from the command
+                   until the server answers, the page's kernel is idle, and the first widget is there
+    --notebooks    each lesson from top to bottom in its own kernel, without a browser, once and in order
 
-The data sets are in their cache before: with --notebooks the first load would be counted where it happens.
+The data sets should be in their cache: otherwise --notebooks includes loading them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,15 +26,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.inference import machine
+from benchmarks.figures import check_rounds, machine, option_parser, spread
 from benchmarks.order import order
-from workbench.footprint import measure_footprint
-from workbench.recordings import REFERENCE
+from workbench.folders import REFERENCE
+from workbench.inference.footprint import measure_footprint
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 1800.0
+TIMEOUT_SECONDS = 1800
 FIRST_ANSWER = "first answer of a bundle, no torch"
-# A goal is for the median of the whole process on the machine at hand.
+# Seconds, for the median of the whole process.
 GOALS = {"import workbench": 0.1, "workbench --help": 0.3}
 NOTEBOOKS_GOAL = 360.0
 
@@ -44,14 +42,13 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 
 def main() -> None:
-    """Start everything in turns, then print tables and one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Time all starts in turns, then print tables and one line of JSON."""
+    parser = option_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--lab", action="store_true", help="JupyterLab to its first widget as well")
-    parser.add_argument("--notebooks", action="store_true", help="run every lesson as well")
+    parser.add_argument("--lab", action="store_true", help="also start JupyterLab, up to its first widget")
+    parser.add_argument("--notebooks", action="store_true", help="also run every lesson")
     options = parser.parse_args()
-    if options.rounds < 5:
-        parser.error("--rounds: at least 5, or the spread means nothing")
+    check_rounds(parser, options.rounds)
     result: dict[str, Any] = {"benchmark": "start", "origin": "measured", "rounds": options.rounds, **machine()}
     print(f"{result['processor']}, {result['usable_cores']} usable cores; median (lowest – highest)")
     result["starts"] = _starts(options.rounds)
@@ -59,7 +56,7 @@ def main() -> None:
         result["lab"] = _lab(options.rounds)
     if options.notebooks:
         result["notebooks"] = _notebooks()
-    print(f"load average when it began: {result['load_average']}; when it ended: {machine()['load_average']}")
+    print(f"load average at the start: {result['load_average']}; at the end: {machine()['load_average']}")
     print(json.dumps(result))
 
 
@@ -74,16 +71,16 @@ def _starts(rounds: int) -> dict[str, Any]:
         "workbench --help": python("-c", "from workbench.cli import main; main()", "--help"),
         FIRST_ANSWER: lambda: measure_footprint(REFERENCE).seconds_to_first_answer,
     }
-    taken: dict[str, list[float]] = {name: [] for name in starts}
+    times: dict[str, list[float]] = {name: [] for name in starts}
     for round_number in range(rounds + 1):
         for name in order(starts, round_number):
             seconds = starts[name]()
             if round_number > 0:
-                taken[name].append(seconds)
+                times[name].append(seconds)
     rows = {}
-    for name, values in taken.items():
-        rows[name] = _summary(values) | {"goal": GOALS.get(name)}
-        _tell(name, rows[name], "ms", 1e3)
+    for name, values in times.items():
+        rows[name] = spread(values) | {"goal": GOALS.get(name)}
+        _print_row(name, rows[name], "ms", 1e3)
     return rows
 
 
@@ -101,17 +98,17 @@ def _lab(rounds: int) -> dict[str, Any]:
     for _ in range(rounds + 1):
         for stage, seconds in _lab_once(path).items():
             stages.setdefault(stage, []).append(seconds)
-    rows = {stage: _summary(values[1:]) for stage, values in stages.items()}  # the first is warm-up
+    rows = {stage: spread(values[1:]) for stage, values in stages.items()}  # the first is a warm-up
     print("workbench lab --no-browser, from the command")
     for stage, row in rows.items():
-        _tell(f"  until {stage}", row, "s", 1.0)
+        _print_row(f"  until {stage}", row, "s", 1.0)
     if path is None:
-        print(f"  {NO_BROWSER}: how long the first widget takes was not measured")
+        print(f"  {NO_BROWSER}: the time to the first widget was not measured")
     return {"browser": path is not None, "stages": rows}
 
 
 def _lab_once(browser: str | None) -> dict[str, float]:
-    """Seconds from the command to each stage; in a copy, so that nothing of the user's is used."""
+    """Return the seconds from the command to each stage, in a copy that leaves the user's files alone."""
     stages = {}
     with _copy("notebooks", "workbench") as folder:
         own = {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
@@ -140,13 +137,13 @@ def _lab_once(browser: str | None) -> dict[str, float]:
 
 
 def _address(process: subprocess.Popen[bytes], folder: Path) -> str:
-    """Where the server answers, as it writes it down itself."""
+    """Return the address of the server from the file that it writes."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        for told in (folder / "runtime").glob("jpserver-*.json"):
+        for path in (folder / "runtime").glob("jpserver-*.json"):
             try:
-                facts = json.loads(told.read_text(encoding="utf-8"))
-            except ValueError:  # it is being written
+                facts = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:  # not completely written yet
                 continue
             return f"{facts['url']}lab/tree/notebooks/00_start_here.ipynb?token={facts['token']}"
         time.sleep(0.02)
@@ -154,7 +151,7 @@ def _address(process: subprocess.Popen[bytes], folder: Path) -> str:
 
 
 def _first_widget(browser: str, address: str) -> Iterator[str]:
-    """Open the page, run all cells, and yield the name of each stage when it is reached."""
+    """Open the page and run all cells; yield the name of each stage once it is reached."""
     from browser.lab import chromium
 
     with chromium(browser) as running:
@@ -187,51 +184,47 @@ def _notebooks() -> dict[str, Any]:
 
 
 def _lesson(path: Path) -> dict[str, Any]:
-    """Run all its cells, as a learner does who has answered nothing yet; the kernel's start counts too."""
+    """Run all cells, as for a learner without any answers yet; the start of the kernel counts too."""
     import nbformat
     from nbclient import NotebookClient
 
     cells: list[tuple[float, str]] = []
-    began = failed = 0.0
+    started_at, failed = 0.0, 0
 
     def begin(**_: Any) -> None:
-        nonlocal began
-        began = time.perf_counter()
+        nonlocal started_at
+        started_at = time.perf_counter()
 
     def end(cell: Any, execute_reply: Any, **_: Any) -> None:
         nonlocal failed
-        cells.append((time.perf_counter() - began, cell.source.strip().splitlines()[-1]))
+        cells.append((time.perf_counter() - started_at, cell.source.strip().splitlines()[-1]))
         failed += execute_reply["content"]["status"] != "ok"
 
-    about = {"timeout": int(PATIENCE_SECONDS), "resources": {"metadata": {"path": path.parent}}}
+    about = {"timeout": TIMEOUT_SECONDS, "resources": {"metadata": {"path": path.parent}}}
     client = NotebookClient(nbformat.read(path, as_version=4), allow_errors=True, **about)
     client.on_cell_execute, client.on_cell_executed = begin, end
     start = time.perf_counter()
     client.execute()
     slowest, line = max(cells)
     row = {"seconds": time.perf_counter() - start, "slowest_cell": slowest, "ends_in": line}
-    return row | {"failed_cells": int(failed)}
+    return row | {"failed_cells": failed}
 
 
 @contextmanager
 def _copy(*folders: str) -> Iterator[Path]:
-    """These folders of the checkout in a new place, so that no run of the user's is seen or changed."""
+    """Copy these folders of the checkout, so that the user's runs are neither read nor changed."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         for name in folders:
             shutil.copytree(ROOT / name, Path(scratch) / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
         yield Path(scratch)
 
 
-def _summary(values: list[float]) -> dict[str, Any]:
-    return {"seconds": statistics.median(values), "lowest": min(values), "highest": max(values)}
-
-
-def _tell(name: str, row: dict[str, Any], unit: str, factor: float) -> None:
-    seconds, low, high, goal = (row.get(key) for key in ("seconds", "lowest", "highest", "goal"))
-    told = "" if goal is None else f"   goal: {factor * goal:,.0f} {unit}, {_verdict(seconds, goal)}"
+def _print_row(name: str, row: dict[str, Any], unit: str, factor: float) -> None:
+    median, low, high, goal = (row.get(key) for key in ("median", "lowest", "highest", "goal"))
+    verdict = "" if goal is None else f"   goal: {factor * goal:,.0f} {unit}, {_verdict(median, goal)}"
     digits = 0 if unit == "ms" else 1
-    spread = f"({factor * low:,.{digits}f} – {factor * high:,.{digits}f})"
-    print(f"{name:36} {factor * seconds:>8,.{digits}f} {unit} {spread:<20}{told}")
+    limits = f"({factor * low:,.{digits}f} – {factor * high:,.{digits}f})"
+    print(f"{name:36} {factor * median:>8,.{digits}f} {unit} {limits:<20}{verdict}")
 
 
 def _verdict(seconds: float, goal: float) -> str:

@@ -1,4 +1,4 @@
-"""What several test modules share: a small data set that can be learned, and one exported network."""
+"""Shared by several test modules: a small data set that can be learned, and one exported network."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from workbench.processor import let_idle_threads_sleep, processor_features
+from workbench.machine.processor import processor_features
+from workbench.machine.threads import block_idle_threads
 
-let_idle_threads_sleep()  # before torch is imported: some of the tests run beside a browser
+block_idle_threads()  # before torch is imported: some tests run beside a browser
 
 import torch
 from torch import Tensor, nn
 
-from workbench.bundle import Bundle
-from workbench.checkpoint import save_weights
-from workbench.data import Data, Split
-from workbench.export import export_bundle
+from workbench.bundle.manifest import Bundle
+from workbench.bundle.preprocessing import Preprocessing
+from workbench.data.datasets import Data, Split
 from workbench.hyperparameters import HyperParameters
-from workbench.models import Normalise, build_model
-from workbench.preprocessing import Preprocessing
+from workbench.inference.export import export_bundle
+from workbench.training.checkpoint import save_weights
+from workbench.training.models import Normalise, build_model
 
 pytest_plugins = ("browser.lab",)
 
@@ -42,7 +43,7 @@ class Exported:
 
 
 def stripes_and_spots(*, size: int = 16, channels: int = 3, seed: int = 0, test: int = 300) -> Data:
-    """Four kinds of noisy pictures that a small network learns in seconds, but not perfectly."""
+    """Return four classes of noisy images that a small network learns in seconds, but not perfectly."""
     generator = torch.Generator().manual_seed(seed)
     labels = ("rows", "columns", "spot", "ring")
 
@@ -70,7 +71,7 @@ def _draw(truth: Tensor, size: int, channels: int, generator: torch.Generator) -
     columns = torch.arange(size).view(1, 1, size).float()
     phase, x, y = (torch.rand(3, count, 1, 1, generator=generator) * size).unbind()
     radius = ((rows - y) ** 2 + (columns - x) ** 2).sqrt()
-    kinds = torch.stack(
+    shapes = torch.stack(
         [
             torch.sin(rows + phase).expand(count, size, size),
             torch.sin(columns + phase).expand(count, size, size),
@@ -78,26 +79,26 @@ def _draw(truth: Tensor, size: int, channels: int, generator: torch.Generator) -
             2 * ((radius - size / 4).abs() < 1.5).float() - 1,
         ]
     )
-    pictures = kinds[truth, torch.arange(count)].unsqueeze(-1).expand(-1, -1, -1, channels)
+    images = shapes[truth, torch.arange(count)].unsqueeze(-1).expand(-1, -1, -1, channels)
     noise = torch.randn(count, size, size, channels, generator=generator)
-    return (128 + 50 * pictures + 60 * noise).clamp(0, 255).byte()
+    return (128 + 50 * images + 60 * noise).clamp(0, 255).byte()
 
 
 def train_briefly(model: nn.Module, data: Data, *, epochs: int = 4, learning_rate: float = 0.01) -> nn.Module:
-    """Plain PyTorch, fp32, seeded; leaves the model in training mode."""
+    """Train in plain PyTorch, fp32 and seeded; leave the model in training mode."""
     with one_thread():
         return _train(model, data, epochs, learning_rate)
 
 
 def int8_overflows() -> bool:
-    """Whether this processor adds 8-bit products in 16 bits, as x86 does without VNNI or AMX: the sums overflow."""
-    able = any("vnni" in feature or "amx" in feature for feature in processor_features())
-    return platform.machine().lower() in ("x86_64", "amd64") and not able
+    """Return whether sums of 8-bit products overflow here: x86 without VNNI or AMX adds them in 16 bits."""
+    has_dot_products = any("vnni" in feature or "amx" in feature for feature in processor_features())
+    return platform.machine().lower() in ("x86_64", "amd64") and not has_dot_products
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch on one thread: on busy cores two of them wait for each other, and tiny steps take 40 times as long."""
+    """Run PyTorch on one thread: on busy cores two wait for each other, and tiny steps take 40 times as long."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -111,7 +112,7 @@ def _train(model: nn.Module, data: Data, epochs: int, learning_rate: float) -> n
     model.train()
     for _ in range(epochs):
         for batch in torch.randperm(len(data.train), generator=generator).split(64):
-            logits = model(normalise(data.train.pictures[batch]))
+            logits = model(normalise(data.train.images[batch]))
             loss = nn.functional.cross_entropy(logits, data.train.labels[batch])
             optimizer.zero_grad()
             loss.backward()
@@ -137,42 +138,42 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 @pytest.fixture(scope="session")
 def make_data() -> Callable[..., Data]:
-    """`stripes_and_spots`, for a test that wants other pictures than those of `exported`."""
+    """`stripes_and_spots`, for a test that needs other images than those of `exported`."""
     return stripes_and_spots
 
 
 @pytest.fixture(scope="session")
 def trained() -> Callable[..., nn.Module]:
-    """`train_briefly`, for a test that wants another network than that of `exported`."""
+    """`train_briefly`, for a test that needs another network than that of `exported`."""
     return train_briefly
 
 
 @pytest.fixture(scope="session")
 def mutated() -> Mutate:
-    """Changes some bytes as accidents and careless hands do; now and then the result equals the original."""
+    """Changes some bytes as accidents and careless edits do; now and then the result equals the original."""
     return _mutated
 
 
 def _mutated(content: bytes, rng: random.Random) -> bytes:
-    place = rng.randrange(len(content))
-    if rng.random() < 0.3:  # the beginning is small and says what the rest is
-        place = rng.randrange(min(len(content), 4096))
+    start = rng.randrange(len(content))
+    if rng.random() < 0.3:  # the header is small and describes the rest
+        start = rng.randrange(min(len(content), 4096))
     kind = rng.choice(["flip", "set", "delete", "insert", "truncate", "repeat", "swap"])
     other = rng.randrange(len(content))
     length = rng.choice([1, 1, 4, 8, 64])
     if kind == "flip":
-        return content[:place] + bytes([content[place] ^ 1 << rng.randrange(8)]) + content[place + 1 :]
+        return content[:start] + bytes([content[start] ^ 1 << rng.randrange(8)]) + content[start + 1 :]
     if kind == "set":
-        return content[:place] + rng.randbytes(length) + content[place + length :]
+        return content[:start] + rng.randbytes(length) + content[start + length :]
     if kind == "delete":
-        return content[:place] + content[place + length :]
+        return content[:start] + content[start + length :]
     if kind == "insert":
-        return content[:place] + rng.randbytes(length) + content[place:]
+        return content[:start] + rng.randbytes(length) + content[start:]
     if kind == "truncate":
-        return content[:place]
+        return content[:start]
     if kind == "repeat":
-        return content[:place] + content[place : place + length] + content[place:]
-    first, second = sorted((place, other))
+        return content[:start] + content[start : start + length] + content[start:]
+    first, second = sorted((start, other))
     second = max(second, first + length)
     a, b = content[first : first + length], content[second : second + length]
     return content[:first] + b + content[first + length : second] + a + content[second + length :]

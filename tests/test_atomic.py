@@ -38,7 +38,7 @@ def test_what_is_no_ordinary_file_is_left_as_it_is(tmp_path):
     (tmp_path / "to_pipe").symlink_to("pipe")
     (tmp_path / "folder").mkdir()
     for name in ("pipe", "to_pipe", "folder"):
-        with pytest.raises(WorkbenchError, match=f"Cannot write .*{name}: it is there already and no ordinary file"):
+        with pytest.raises(WorkbenchError, match=f"Cannot write .*{name}: it exists and is not a regular file"):
             write_text(tmp_path / name, "text")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert sorted(os.listdir(tmp_path)) == ["folder", "pipe", "to_pipe"]

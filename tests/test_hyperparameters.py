@@ -1,6 +1,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters, recommended
 
 
-def value_of(spec):
+def values_for(spec):
     if "choices" in spec:
         return st.sampled_from(spec["choices"])
     if isinstance(spec["default"], bool):
@@ -24,7 +25,7 @@ def value_of(spec):
 SPECS = HyperParameters.describe()
 
 
-@given(st.fixed_dictionaries({name: value_of(spec) for name, spec in SPECS.items()}))
+@given(st.fixed_dictionaries({name: values_for(spec) for name, spec in SPECS.items()}))
 def test_every_allowed_value_survives_json(values):
     hyperparameters = HyperParameters(**values)
     assert HyperParameters.from_json(hyperparameters.to_json()) == hyperparameters
@@ -43,7 +44,7 @@ def test_numbers_just_outside_the_range_are_named(name):
 
 
 @pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if "choices" in spec])
-def test_other_words_than_the_choices_are_refused(name):
+def test_unknown_choices_are_refused(name):
     with pytest.raises(WorkbenchError, match=f"{name} = 'other': must be one of "):
         HyperParameters(**{name: "other"})
 
@@ -52,6 +53,18 @@ def test_whole_floats_become_integers_and_integers_floats():
     hyperparameters = HyperParameters(epochs=3.0, learning_rate=1)
     assert (hyperparameters.epochs, type(hyperparameters.epochs)) == (3, int)
     assert type(hyperparameters.learning_rate) is float
+
+
+def test_numpy_scalars_are_plain_values():
+    hyperparameters = HyperParameters(
+        model=np.str_("mlp"), epochs=np.int64(3), learning_rate=np.float32(0.5), flip=np.bool_(False), seed=np.uint8(7)
+    )
+    assert hyperparameters == HyperParameters(model="mlp", epochs=3, learning_rate=0.5, flip=False, seed=7)
+    assert HyperParameters.from_json(hyperparameters.to_json()) == hyperparameters
+    assert HyperParameters(batch_size=np.float64(64)).batch_size == 64
+    with pytest.raises(WorkbenchError, match="epochs = 0: must be a whole number from 1"):
+        HyperParameters(epochs=np.int64(0))
+    assert recommended("my mugs", np.int64(61)) == recommended("my mugs", 61)
 
 
 def test_unknown_names_are_refused_wherever_they_come_from():
@@ -85,13 +98,13 @@ def test_digits_and_letters_are_never_mirrored():
     assert recommended("a folder of mine") == HyperParameters()
 
 
-@pytest.mark.parametrize("pictures", [2, 20, 61, 500, 3_000, 10_000, 1_000_000])
-def test_a_small_set_gets_enough_steps(pictures):
-    found = recommended("my mugs", pictures)
-    steps = found.epochs * -(-pictures // found.batch_size)
+@pytest.mark.parametrize("images", [2, 20, 61, 500, 3_000, 10_000, 1_000_000])
+def test_a_small_set_gets_enough_steps(images):
+    found = recommended("my mugs", images)
+    steps = found.epochs * -(-images // found.batch_size)
     assert steps >= 100 or found.epochs == 100
     assert found.learning_rate / found.batch_size == pytest.approx(0.4 / 128)
-    assert pictures < 3_000 or found == HyperParameters(epochs=found.epochs)
+    assert images < 3_000 or found == HyperParameters(epochs=found.epochs)
 
 
 def test_every_field_says_what_it_means():

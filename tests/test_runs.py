@@ -18,11 +18,11 @@ def test_runs_are_numbered_and_never_reused():
     assert new_run("digits").folder.name == "digits-1"
 
 
-def test_names_that_are_patterns_are_taken_as_they_are():
+def test_names_that_look_like_patterns_are_taken_literally():
     assert [new_run("my[1]?*").folder.name for _ in range(2)] == ["my[1]?*-1", "my[1]?*-2"]
 
 
-def test_two_at_once_get_a_folder_each():
+def test_concurrent_runs_get_a_folder_each():
     with ThreadPoolExecutor(8) as pool:
         folders = [run.folder for run in pool.map(lambda _: new_run("x"), range(64))]
     assert len(set(folders)) == 64
@@ -36,7 +36,7 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
         new_run("animals", tmp_path / "mine")
     with pytest.raises(WorkbenchError, match=r"thesis.txt is a file: --out names a folder"):
         new_run("animals", tmp_path / "mine" / "thesis.txt")
-    with pytest.raises(WorkbenchError, match="Cannot make the folder"):
+    with pytest.raises(WorkbenchError, match="Cannot create the folder"):
         new_run("animals", tmp_path / "mine" / "thesis.txt" / "run")
 
 
@@ -56,11 +56,11 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(WorkbenchError, match="nowhere is not the folder of a run"):
         Run(tmp_path / "nowhere").read_about()
     (tmp_path / "run.json").write_text('{"data": 3}')
-    with pytest.raises(WorkbenchError, match="does not say the run's data"):
+    with pytest.raises(WorkbenchError, match="the run's data is missing or wrong"):
         Run(tmp_path).read_about()
     Run(tmp_path).write_about("digits", 16, "f")
     assert Run(tmp_path).read_about()["data"] == "digits"
 
 
-def test_a_folder_may_be_told_as_text() -> None:
+def test_a_folder_may_be_given_as_text() -> None:
     assert Run("runs/animals-1") == Run(Path("runs/animals-1"))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The set-up: what is installed, from which lists, by which command."""
+"""The set-up: what is installed, from which lists, by which command; and that the documents name what exists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-ASKED = [Requirement(text) for texts in (PROJECT["dependencies"], *EXTRAS.values()) for text in texts]
+REQUIRED = [Requirement(text) for texts in (PROJECT["dependencies"], *EXTRAS.values()) for text in texts]
 CONSTRAINTS = [
     Requirement(line)
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -36,14 +36,15 @@ def version_of(constraint: Requirement) -> str:
     return specifier.version
 
 
-@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: asked.name)
-def test_every_dependency_has_a_tested_version_that_suits_it(asked: Requirement) -> None:
-    assert asked.specifier, "a lower bound says what is known to work"
-    assert asked.specifier.contains(version_of(TESTED[canonicalize_name(asked.name)]))
+@pytest.mark.parametrize("required", REQUIRED, ids=lambda required: required.name)
+def test_every_dependency_has_a_suitable_tested_version(required: Requirement) -> None:
+    assert required.specifier, "a lower bound says what is known to work"
+    assert required.specifier.contains(version_of(TESTED[canonicalize_name(required.name)]))
 
 
-def test_constraints_are_exact_and_name_nothing_but_public_releases() -> None:
+def test_constraints_are_exact_sorted_and_public_releases() -> None:
     assert len(TESTED) == len(CONSTRAINTS) > 100
+    assert list(TESTED) == sorted(TESTED)
     for constraint in CONSTRAINTS:
         version = version_of(constraint)
         assert "+" not in version, "a build's tag would tie everyone to one GPU"
@@ -53,17 +54,15 @@ def test_constraints_are_exact_and_name_nothing_but_public_releases() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the tested set is of Linux")
-def test_nothing_that_gets_installed_is_left_without_a_tested_version() -> None:
-    waiting, seen = [("workbench", tuple(EXTRAS))], set()
+def test_everything_that_gets_installed_has_a_tested_version() -> None:
+    waiting, seen = [(required, ()) for required in REQUIRED], set()
     while waiting:
-        name, extras = waiting.pop()
-        for text in metadata.requires(name) or ():
-            needed = Requirement(text)
-            applies = needed.marker is None or any(needed.marker.evaluate({"extra": e}) for e in ("", *extras))
-            item = (canonicalize_name(needed.name), tuple(sorted(needed.extras)))
-            if applies and item not in seen:
-                seen.add(item)
-                waiting.append(item)
+        required, extras = waiting.pop()
+        applies = required.marker is None or any(required.marker.evaluate({"extra": e}) for e in ("", *extras))
+        item = (canonicalize_name(required.name), tuple(sorted(required.extras)))
+        if applies and item not in seen:
+            seen.add(item)
+            waiting += [(Requirement(text), item[1]) for text in metadata.requires(item[0]) or ()]
     assert sorted({name for name, _ in seen} - TESTED.keys()) == []
 
 
@@ -73,7 +72,7 @@ def test_every_dependency_says_what_it_is_for() -> None:
         r"^(?:dependencies|\w+) = \[\n(.*?)^\]", text.partition("[tool.")[0], flags=re.MULTILINE | re.DOTALL
     )
     lines = [line for block in lists for line in block.splitlines()]
-    assert len(lines) == len(ASKED)
+    assert len(lines) == len(REQUIRED)
     for line in lines:
         assert re.fullmatch(r' {4}"[^"]+",\s+# \S.+', line), line
 
@@ -90,8 +89,9 @@ def test_conda_installs_the_same() -> None:
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run make as if from a shell: `make test` itself has told its children how it was called."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "TORCH"))}
+    """Run make as if from a shell: without the variables that `make test` passes to its own children."""
+    passed = ("ARGS", "BROWSER", "MAKE", "MFLAGS", "PEERS", "TORCH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(passed)}
     return subprocess.run(
         [MAKE, *arguments], cwd=folder, capture_output=True, text=True, env=kept | environment, check=False
     )
@@ -115,7 +115,11 @@ def checkout(tmp_path: Path) -> Path:
         (("lab", "BROWSER=no"), ".venv/bin/workbench lab --no-browser\n"),
         (("workflow", "ARGS=--data digits"), ".venv/bin/workbench workflow --data digits\n"),
         (("check",), ".venv/bin/ruff check\n.venv/bin/ruff format --check\n.venv/bin/mypy\n.venv/bin/lint-imports\n"),
-        (("test",), ".venv/bin/lint-imports\n.venv/bin/python -m pytest"),
+        (
+            ("test",),
+            ".venv/bin/coverage run -m pytest\n.venv/bin/coverage combine --quiet\n.venv/bin/coverage report\n",
+        ),
+        (("test", "ARGS=tests/cli"), ".venv/bin/lint-imports\n.venv/bin/python -m pytest tests/cli\n"),
         (("stress",), "WORKBENCH_STRESS=1 .venv/bin/python -m pytest -m stress"),
         (("setup", "TORCH=cpu"), "uv pip install --compile-bytecode --python .venv/bin/python --torch-backend=cpu"),
         (("setup",), "python -m pip install  -c constraints.txt -C editable_mode=compat -e '.[lab,serve,test]'"),
@@ -169,6 +173,43 @@ def test_make_alone_lists_its_targets(checkout: Path) -> None:
     phony = re.search(r"^\.PHONY: (.+)$", (checkout / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert phony
     assert set(targets) <= set(phony.group(1).split())
+
+
+def test_a_commit_is_checked_as_make_check_does() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    recipe = re.search(r"^check: .*\n((?:\t.+\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert recipe
+
+    def commands(lines: list[str]) -> list[str]:
+        return [re.findall(r"(?:\.venv/bin|\$\(BIN\))/([\w-]+(?: [\w-]+)*)", line)[-1] for line in lines]
+
+    entries = re.findall(r"^ +entry: (.+)$", hooks, flags=re.MULTILINE)
+    assert commands(entries) == commands(recipe.group(1).replace("\\\n", "").splitlines())
+    assert "http" not in hooks, "a commit needs no network"
+
+
+def test_the_architecture_lists_the_rooms_in_the_order_of_their_imports() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = next(contract["layers"] for contract in contracts if contract["id"] == "rooms")
+    names = [name.strip() for layer in layers for name in re.split(r"[|:]", layer)]
+    rooms = [name for name in names if (ROOT / "workbench" / name).is_dir()]
+    assert re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE) == rooms
+    files = {name for name in names if name not in rooms and name != "__main__"}
+    assert files <= set(re.findall(r"`(\w+)\.py`", text))
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "notebooks/TEACHING.md"])
+def test_a_document_names_files_that_exist(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:workbench|tests|benchmarks|datasets|docs|notebooks)/[\w./-]+)`", text)
+    paths = [path for path in paths if not re.search(r"[A-Z]{3}", path) or path.endswith(".md")]
+    missing = [path for path in paths if not (ROOT / path).exists()]
+    linked = re.findall(r"\]\((?!http)([^)#]+)", text)
+    missing += [link for link in linked if not ((ROOT / name).parent / link).exists()]
+    assert missing == []
 
 
 def test_ci_runs_the_same_command() -> None:

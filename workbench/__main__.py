@@ -1,6 +1,6 @@
-"""`python -m workbench`: the `workbench` command from a plain checkout, where nothing can be installed."""
+"""`python -m workbench`: the `workbench` command from a checkout that is not installed."""
 
 from workbench.cli import main
 
-if __name__ == "__main__":  # a worker that is started anew imports this, too
+if __name__ == "__main__":  # worker processes import this module, too
     main()

@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: write beside it, flush to the disk, rename."""
+"""Write files and folders atomically: write to a temporary name beside them, flush to disk, rename."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ LEFTOVER_SECONDS = 3600.0
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on a clean exit its bytes are on the disk and it becomes `path`.
+    """Yield a temporary path beside `path`; on a clean exit flush it to disk and rename it to `path`.
 
-    Whatever happens in between (an exception, a kill, a full disk), `path` holds either its old bytes or all of the
-    new ones. Where it is a link, the file that it points to is written. Parent folders are made. Raises WorkbenchError
-    where the folder cannot be written, and where `path` is no ordinary file.
+    Whatever happens in between (an exception, a kill, a full disk), `path` holds either all of its old bytes or all of
+    the new ones. A symbolic link is followed, and parent folders are created. Raises WorkbenchError if the folder
+    cannot be written or `path` exists and is not a regular file.
     """
-    told, path = path, Path(os.path.realpath(path))
+    given, path = path, Path(os.path.realpath(path))
     try:
         if path.exists() and not path.is_file():
-            raise WorkbenchError(f"Cannot write {told}: it is there already and no ordinary file. Choose another name.")
+            raise WorkbenchError(f"Cannot write {given}: it exists and is not a regular file. Choose another name.")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        raise WorkbenchError(f"Cannot write {told}: {error.strerror}. Choose a folder you may write to.") from error
+        raise WorkbenchError(f"Cannot write {given}: {error.strerror}. Choose a folder you may write to.") from error
     os.close(handle)
     part = Path(name)
     _remove_leftovers(path)
@@ -46,17 +46,17 @@ def whole_file(path: Path) -> Iterator[Path]:
         if error.filename not in (None, name):
             raise
         reason = error.strerror or error
-        raise WorkbenchError(f"Cannot write {told}: {reason}. Free some space or choose another folder.") from error
+        raise WorkbenchError(f"Cannot write {given}: {reason}. Free some space or choose another folder.") from error
     finally:
         part.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder`; on a clean exit it becomes `folder`, which is replaced if it exists.
+    """Yield an empty folder beside `folder`; on a clean exit it replaces `folder`.
 
-    Whatever goes wrong in between, the old folder stays. A kill in the instant between the two renames leaves it in a
-    hidden folder beside its place. Raises WorkbenchError where the parent folder cannot be written.
+    If anything goes wrong in between, the old folder stays. A kill between the two renames leaves it in a hidden folder
+    beside `folder`, from which the next write restores it. Raises WorkbenchError if the parent cannot be written.
     """
     folder = Path(folder)
     try:
@@ -83,7 +83,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it more than an hour ago."""
+    """Remove what writers of `path` that were killed more than an hour ago left beside it."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         try:
             if time.time() - leftover.stat().st_mtime < LEFTOVER_SECONDS:
@@ -95,39 +95,39 @@ def _remove_leftovers(path: Path) -> None:
             else:
                 leftover.unlink()
         except OSError:
-            continue  # another process was quicker
+            continue  # another process removed it first
 
 
 def check_writable(path: Path) -> None:
-    """Raise WorkbenchError where `path` could not be written: before the work whose result it is to hold."""
-    with suppress(_OnlyAsked), whole_file(path):
-        raise _OnlyAsked
+    """Raise WorkbenchError if `path` cannot be written. Call it before the work whose result goes there."""
+    with suppress(_NothingToWrite), whole_file(path):
+        raise _NothingToWrite
 
 
-class _OnlyAsked(Exception):
-    """Leaves `whole_file` before anything is renamed."""
+class _NothingToWrite(Exception):
+    """Leaves `whole_file` before the rename."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` whole or not at all."""
+    """Write `content` to `path` atomically."""
     with whole_file(path) as part:
         part.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write `content` to `path` as UTF-8, whole or not at all."""
+    """Write `content` to `path` atomically, as UTF-8."""
     write_bytes(path, content.encode("utf-8"))
 
 
 def _umask() -> int:
-    # mkstemp makes files private; a run folder should be as readable as any other file of the user.
+    # mkstemp makes private files; these should be as readable as any other file of the user.
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def _flush_folder(folder: Path) -> None:
-    # A rename survives a power cut only once its folder is on the disk; Windows cannot open a folder.
+    # A rename survives a power cut only once its folder is flushed; Windows cannot open a folder.
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,11 +1,11 @@
-"""The five steps in one go: hyper-parameters, training, weight saving, CPU inference, deployment."""
+"""All five steps in one go: hyper-parameters, training, weight saving, CPU inference, deployment."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -15,40 +15,43 @@ from typing import Any
 from torch import nn
 
 from workbench.atomic import write_text
-from workbench.bundle import Bundle
-from workbench.checkpoint import initial_weights, load_weights, save_weights
-from workbench.data import Data, Split, load_dataset, source_of
-from workbench.devices import find_device, usable_cores
+from workbench.bundle.manifest import Bundle
+from workbench.bundle.parity import Parity
+from workbench.callbacks import Progress
+from workbench.comparing.sweeps import sweep
+from workbench.data.datasets import Data, Split, load_dataset, source_of
 from workbench.errors import WorkbenchError
-from workbench.evaluation import Evaluation, evaluate, predict
-from workbench.export import export_bundle
 from workbench.hyperparameters import HyperParameters
-from workbench.inference import Predictor
-from workbench.measurement import Measurement
-from workbench.models import build_model, parameter_count
-from workbench.parity import Parity
-from workbench.report import ParityRow, RunSummary, StepTime, write_report
+from workbench.inference.export import export_bundle
+from workbench.inference.predictor import Predictor
+from workbench.machine.devices import find_device
+from workbench.machine.processor import usable_cores
+from workbench.measuring.measurement import Measurement
+from workbench.pages.report import write_report
+from workbench.pages.run_summary import ParityRow, RunSummary, StepTime
 from workbench.runs import Run
-from workbench.sealed import versions
-from workbench.sweeps import sweep
-from workbench.training import Record, history, train
+from workbench.training.checkpoint import initial_weights, load_weights, save_weights
+from workbench.training.evaluation import Evaluation, evaluate, predict
+from workbench.training.loop import train
+from workbench.training.models import build_model, parameter_count
+from workbench.training.records import Record
+from workbench.training.resume import history
 from workbench.units import format_bytes
-
-Progress = Callable[[str, int, int], None]
+from workbench.wording import versions
 
 BATCH_SIZES = (1, 64)
 SECONDS_PER_ENGINE = 0.5
 
 
 @dataclass(kw_only=True)
-class Clock:
-    """How long each step took, in their order."""
+class Stopwatch:
+    """The time that each step took, in order."""
 
     steps: list[StepTime] = field(default_factory=list)
 
     @contextmanager
     def step(self, name: str, device: str, detail: str = "") -> Iterator[None]:
-        """Time what is done inside as the step `name`."""
+        """Time the block as the step `name`."""
         start = time.perf_counter()
         yield
         self.steps.append(StepTime(name=name, seconds=time.perf_counter() - start, device=device, detail=detail))
@@ -60,42 +63,45 @@ def begin_run(
     name_or_folder: str,
     size: int | None,
     hyperparameters: HyperParameters,
-    begun_from: Path | None = None,
+    weights: Path | None = None,
 ) -> None:
-    """Write into the folder of `run` what it is going to learn from (`data`, loaded by this name and size), and how."""
-    begun = str(begun_from.resolve()) if begun_from else None
-    run.write_about(source_of(name_or_folder), size, data.fingerprint, begun)
+    """Write to the folder of `run` what it will learn from and how.
+
+    data: as loaded by `load_dataset(name_or_folder, size=size)`. weights: a weights file to start from.
+    """
+    start = str(weights.resolve()) if weights else None
+    run.write_about(source_of(name_or_folder), size, data.fingerprint, start)
     hyperparameters.save(run.hyperparameters)
 
 
 def load_run_data(run: Run, progress: Progress | None = None) -> Data:
-    """The data set that `run` learns from. Raises WorkbenchError where it is no longer the same."""
+    """Return the data set that `run` learns from. Raises WorkbenchError if it has changed since."""
     about = run.read_about()
     data = load_dataset(about["data"], size=about["size"], progress=progress)
     if data.fingerprint != about["fingerprint"]:
         raise WorkbenchError(
-            f"{about['data']} has changed since {run.folder} was begun: its pictures would fall into other splits, and "
-            "some of those learned from into the test set. Bring the old pictures back, or train a new run."
+            f"{about['data']} has changed since {run.folder} was started: its images would fall into other splits, and "
+            "some training images into the test set. Restore the old images, or train a new run."
         )
     return data
 
 
 def require_test(data: Data) -> None:
-    """Raise WorkbenchError where nothing could be said of a network trained on `data`."""
+    """Raise WorkbenchError if `data` has no test images, without which a network cannot be judged."""
     if not len(data.test):
-        raise WorkbenchError(f"{data.name} has too few pictures for a test set: add some to each class.")
+        raise WorkbenchError(f"{data.name} has too few images for a test set: add some to each class.")
 
 
 def train_run(
     run: Run, data: Data, *, device: str = "auto", resume: bool = False, exact: bool = True
 ) -> Generator[Record, Mapping[str, float] | None, None]:
-    """Train as the folder of `run` says, yielding the records of `train`; then write its history and its weights.
+    """Train as the files in the folder of `run` specify, yielding the records of `train`; then save the weights.
 
-    Stopped at any moment, it can be called again with `resume=True`. A new run begun from saved weights starts with
-    those that fit. Raises what `train` raises.
+    After an interruption, call it again with `resume=True`. A new run that starts from saved weights takes those that
+    fit. Raises what `train` raises.
     """
     hyperparameters = HyperParameters.load(run.hyperparameters)
-    resume = resume and run.resume_point.exists()  # a run stopped before its first step begins anew
+    resume = resume and run.resume_point.exists()  # a run stopped before its first step starts again
     model = build_model(
         hyperparameters.model,
         classes=len(data.labels),
@@ -103,9 +109,9 @@ def train_run(
         width=hyperparameters.width,
         seed=hyperparameters.seed,
     )
-    begun_from = run.read_about().get("begun_from")
-    if begun_from and not resume:
-        initial_weights(Path(begun_from), model)
+    start = run.read_about()["initial_weights"]
+    if start and not resume:
+        initial_weights(Path(start), model)
     yield from train(
         model, data, hyperparameters, device=device, resume_point=run.resume_point, resume=resume, exact=exact
     )
@@ -113,7 +119,7 @@ def train_run(
 
 
 def save_run_weights(run: Run, model: nn.Module, data: Data, hyperparameters: HyperParameters) -> None:
-    """Write history.json and weights.safetensors of a finished training."""
+    """Write history.json and weights.safetensors after training."""
     records = history(run.resume_point)
     write_text(run.history, json.dumps([asdict(record) for record in records], indent=1) + "\n")
     last = records[-1]
@@ -136,7 +142,7 @@ def save_run_weights(run: Run, model: nn.Module, data: Data, hyperparameters: Hy
 
 
 def export_run(run: Run, data: Data, progress: Progress | None = None) -> Bundle:
-    """Make the bundle of `run` from its saved weights, proved on the test set of `data`."""
+    """Export the saved weights of `run` to its bundle, verified on the test set of `data`."""
     weights = load_weights(run.weights, labels=data.labels)
     return export_bundle(
         run.bundle,
@@ -154,88 +160,62 @@ def run_workflow(
     *,
     device: str = "auto",
     resume: bool = False,
-    clock: Clock | None = None,
+    stopwatch: Stopwatch | None = None,
     progress: Progress | None = None,
 ) -> Generator[Record, Mapping[str, float] | None, None]:
-    """Take the network of a run begun by `begin_run` through training and all that follows, yielding its records.
+    """Train the network of a run prepared by `begin_run`, yielding its records, then do everything that follows.
 
-    clock: the steps before this, timed. progress: told of what is done after the training. In the end the folder holds
-    hyperparameters.json, history.json, resume.pt, weights.safetensors, bundle/, summary.json and report.html. Stopped
-    while training, it goes on by `resume=True`. Raises WorkbenchError where a step cannot be done; what was finished
-    before stays.
+    stopwatch: the times of the steps before this. progress: called as progress(step, done, total) after training. In
+    the end the folder contains hyperparameters.json, history.json, resume.pt, weights.safetensors, bundle/,
+    summary.json and report.html. If training is interrupted, continue with `resume=True`. Raises WorkbenchError if a
+    step fails; what was finished before stays.
+
+    >>> from workbench.workflow import begin_run
+    >>> run, data = wb.Run("runs/digits"), wb.load_dataset("digits")
+    >>> begin_run(run, data, "digits", None, wb.HyperParameters(model="linear", epochs=1))
+    >>> records = list(wb.run_workflow(run, data))
+    >>> records[-1].epoch, run.report.exists()
+    (1, True)
     """
-    clock = clock or Clock()
-    chosen = find_device(device)
+    stopwatch = stopwatch or Stopwatch()
+    trainer = find_device(device).description
     require_test(data)
     yield from train_run(run, data, device=device, resume=resume)
-    records = history(run.resume_point)
-    detail = f"{records[-1].epochs} epochs in {records[-1].precision}, with validation after each"
-    clock.steps.append(StepTime(name="training", seconds=records[-1].seconds, device=chosen.description, detail=detail))
-    cpu = find_device("cpu").description
-    with clock.step("weight saving", "disk", format_bytes(run.weights.stat().st_size)):
-        weights = load_weights(run.weights, labels=data.labels)
-    with clock.step("CPU inference", cpu, f"{len(data.test):,} test and {len(data.new):,} new pictures, eager fp32"):
-        test = _evaluation(weights.model, data, data.test)
-        new = _evaluation(weights.model, data, data.new) if len(data.new) else None
-    with clock.step("export", cpu, "ONNX and int8, with parity on the whole test set"):
-        bundle = export_run(run, data, progress)
-    latencies = _latencies(bundle, data, progress)
-    summary = _summary(run, data, weights.model, weights.hyperparameters, records, test, new, bundle, latencies, clock)
+    last = history(run.resume_point)[-1]
+    detail = f"{last.epochs} epochs in {last.precision}, with validation after each"
+    stopwatch.steps.append(StepTime(name="training", seconds=last.seconds, device=trainer, detail=detail))
+    summary = _after_training(run, data, trainer, stopwatch, progress)
     write_text(run.summary, json.dumps(summary_mapping(run, summary), indent=2, allow_nan=False) + "\n")
     write_report(run.report, summary)
 
 
-def _evaluation(model: nn.Module, data: Data, split: Split) -> Evaluation:
-    return evaluate(predict(model, split, data.preprocessing), split.labels, data.labels)
-
-
-def _latencies(bundle: Bundle, data: Data, progress: Progress | None) -> list[Measurement]:
-    """Race the engines: one picture on one thread (a device in the field), a batch on all cores (a server)."""
-    tell = progress or (lambda what, done, total: None)
-    rows: list[Measurement] = []
-    for place, batch_size in enumerate(BATCH_SIZES):
-        tell("measuring latency", place, len(BATCH_SIZES))
-        threads = 1 if batch_size == 1 else usable_cores()
-        engines = ("eager", *bundle.engines)
-        predictors = [Predictor.from_bundle(bundle, engine, threads=threads) for engine in engines]
-        rows += sweep(predictors, data.test.pictures, batch_sizes=(batch_size,), seconds=SECONDS_PER_ENGINE)
-    tell("measuring latency", len(BATCH_SIZES), len(BATCH_SIZES))
-    return rows
-
-
-def _summary(
-    run: Run,
-    data: Data,
-    model: nn.Module,
-    hyperparameters: HyperParameters,
-    records: list[Record],
-    test: Evaluation,
-    new: Evaluation | None,
-    bundle: Bundle,
-    latencies: list[Measurement],
-    clock: Clock,
-) -> RunSummary:
+def _after_training(run: Run, data: Data, trainer: str, stopwatch: Stopwatch, progress: Progress | None) -> RunSummary:
+    """Check the saved weights, evaluate, export and race the engines on the CPU; return all figures of the run."""
     cpu = find_device("cpu")
+    with stopwatch.step("weight saving", "disk", format_bytes(run.weights.stat().st_size)):
+        weights = load_weights(run.weights, labels=data.labels)
+    detail = f"{len(data.test):,} test and {len(data.new):,} new images, eager fp32"
+    with stopwatch.step("CPU inference", cpu.description, detail):
+        test = _evaluate(weights.model, data, data.test)
+        new = _evaluate(weights.model, data, data.new) if len(data.new) else None
+    with stopwatch.step("export", cpu.description, "ONNX and int8, with parity on the whole test set"):
+        bundle = export_run(run, data, progress)
+    splits = {"training": data.train, "validation": data.validation, "test": data.test, "new": data.new}
     return RunSummary(
         data=data.name,
-        pictures={
-            "training": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-            "new": len(data.new),
-        },
-        model=hyperparameters.model,
-        parameters=parameter_count(model),
-        device=next(step.device for step in clock.steps if step.name == "training"),
-        hyperparameters=hyperparameters,
-        steps=clock.steps,
-        records=records,
+        images={name: len(split) for name, split in splits.items()},
+        model=weights.hyperparameters.model,
+        parameters=parameter_count(weights.model),
+        device=trainer,
+        hyperparameters=weights.hyperparameters,
+        steps=stopwatch.steps,
+        records=history(run.resume_point),
         test=test,
-        test_pictures=data.test.pictures,
+        test_images=data.test.images,
         new=new,
-        new_pictures=data.new.pictures if new else None,
+        new_images=data.new.images if new else None,
         sizes=_sizes(run, data, bundle),
-        latencies=latencies,
+        latencies=_latencies(bundle, data, progress),
         parity=_parity_rows(bundle),
         notes=data.notes,
         versions=versions("torch", "torchvision", "onnx", "onnxruntime", "numpy", "pillow"),
@@ -244,9 +224,27 @@ def _summary(
     )
 
 
+def _evaluate(model: nn.Module, data: Data, split: Split) -> Evaluation:
+    return evaluate(predict(model, split, data.preprocessing), split.labels, data.labels)
+
+
+def _latencies(bundle: Bundle, data: Data, progress: Progress | None) -> list[Measurement]:
+    """Race the engines with one image on one thread (a device in the field) and a batch on all cores (a server)."""
+    report = progress or (lambda step, done, total: None)
+    rows: list[Measurement] = []
+    for done, batch_size in enumerate(BATCH_SIZES):
+        report("measuring latency", done, len(BATCH_SIZES))
+        threads = 1 if batch_size == 1 else usable_cores()
+        engines = ("eager", *bundle.engines)
+        predictors = [Predictor.from_bundle(bundle, engine, threads=threads) for engine in engines]
+        rows += sweep(predictors, data.test.images, batch_sizes=(batch_size,), seconds=SECONDS_PER_ENGINE)
+    report("measuring latency", len(BATCH_SIZES), len(BATCH_SIZES))
+    return rows
+
+
 def _sizes(run: Run, data: Data, bundle: Bundle) -> dict[str, int]:
     sizes = {
-        "training pictures": data.train.pictures.nbytes,
+        "training images": data.train.images.nbytes,
         "resume point": run.resume_point.stat().st_size,
         "weights": run.weights.stat().st_size,
         "bundle": sum(path.stat().st_size for path in run.bundle.rglob("*") if path.is_file()),
@@ -265,7 +263,7 @@ def _parity_rows(bundle: Bundle) -> list[ParityRow]:
 
 
 def summary_mapping(run: Run, summary: RunSummary) -> dict[str, Any]:
-    """The figures of a run as plain values; times in seconds, sizes in bytes, all measured here in this run."""
+    """Return the figures of a run as plain values: times in seconds, sizes in bytes, all measured in this run."""
     new = summary.new
     return {
         "run": str(run.folder),
@@ -277,9 +275,9 @@ def summary_mapping(run: Run, summary: RunSummary) -> dict[str, Any]:
         "threads": usable_cores(),
         "test_accuracy": summary.test.accuracy,
         "test_margin": summary.test.margin,
-        "test_pictures": summary.test.count,
+        "test_images": summary.test.count,
         "new_accuracy": new.accuracy if new else None,
-        "new_pictures": new.count if new else 0,
+        "new_images": new.count if new else 0,
         "validation_accuracy": summary.records[-1].validation_accuracy,
         "seconds": {step.name: step.seconds for step in summary.steps},
         "parity": {row.engine: asdict(row) for row in summary.parity},

@@ -1,6 +1,6 @@
-"""Other ways to serve and to train the same network, as their own guides would have it.
+"""Other ways to serve and to train the same network, each as its own documentation recommends.
 
-Serving (benchmarks/serving.py): each is given the same decoding and fitting of pictures, and (but for PyTorch itself)
-the same ONNX Runtime session, so that what differs is the server. Training (`train_*.py`, raced by
-benchmarks/training.py and ablation.py): each is given the same pictures, the same validation and the same convnet.
+Serving (benchmarks/serving.py): all decode and fit images alike and, except for PyTorch itself, run the same ONNX
+Runtime session, so that only the server differs. Training (`train_*.py`, raced by benchmarks/training.py and
+ablation.py): all have the same images, the same validation and the same convnet.
 """

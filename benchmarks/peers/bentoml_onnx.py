@@ -7,8 +7,8 @@ import bentoml
 import numpy as np
 from PIL.Image import Image
 
-from workbench.bundle import read_bundle
-from workbench.onnx_session import OnnxSession
+from workbench.bundle.manifest import read_bundle
+from workbench.bundle.onnx_session import OnnxSession
 
 
 @bentoml.service(workers=int(os.environ.get("WORKERS", "1")), traffic={"max_concurrency": 1024})
@@ -18,7 +18,7 @@ class Classify:
         self.labels, self.session = bundle.labels, OnnxSession(bundle.engines["onnx"].content, 1)
 
     @bentoml.api(route="/classify")
-    def classify(self, picture: Image, /) -> dict[str, object]:
-        probabilities = self.session(np.asarray(picture.convert("RGB"))[None])[0]
-        told = dict(zip(self.labels, probabilities.tolist(), strict=True))
-        return {"label": self.labels[probabilities.argmax()], "probabilities": told}
+    def classify(self, image: Image, /) -> dict[str, object]:
+        probabilities = self.session(np.asarray(image.convert("RGB"))[None])[0]
+        by_label = dict(zip(self.labels, probabilities.tolist(), strict=True))
+        return {"label": self.labels[probabilities.argmax()], "probabilities": by_label}

@@ -1,4 +1,4 @@
-"""FastAPI with eager PyTorch: what a first service often looks like. PORT and WORKERS come from the command line."""
+"""FastAPI with eager PyTorch, as in many first services. PORT and WORKERS come from the command line."""
 
 import io
 import sys
@@ -9,21 +9,21 @@ import uvicorn
 from fastapi import FastAPI, Request
 from PIL import Image
 
-from workbench.checkpoint import load_weights
-from workbench.models import Classifier
-from workbench.recordings import REFERENCE
+from workbench.folders import REFERENCE
+from workbench.training.checkpoint import load_weights
+from workbench.training.models import ImageClassifier
 
 torch.set_num_threads(1)
 app = FastAPI()
 weights = load_weights(REFERENCE / "weights.safetensors")
-network = Classifier(weights.model, weights.preprocessing).eval()
+network = ImageClassifier(weights.model, weights.preprocessing).eval()
 
 
 @app.post("/classify")
 async def classify(request: Request) -> dict[str, object]:
-    picture = np.asarray(Image.open(io.BytesIO(await request.body())).convert("RGB"))
+    image = np.asarray(Image.open(io.BytesIO(await request.body())).convert("RGB"))
     with torch.inference_mode():
-        probabilities = network(torch.from_numpy(picture.copy())[None])[0].tolist()
+        probabilities = network(torch.from_numpy(image.copy())[None])[0].tolist()
     best = max(range(len(probabilities)), key=probabilities.__getitem__)
     return {"label": weights.labels[best], "probabilities": dict(zip(weights.labels, probabilities, strict=True))}
 

@@ -1,6 +1,6 @@
-"""The same network in other engines, as one would run it by hand: uint8 pictures (N, H, W, C) in, probabilities out.
+"""The same network in other engines, run by hand: uint8 images (N, H, W, C) in, probabilities out.
 
-Each is given `threads` cores. Those of PyTorch obey the process's `torch.set_num_threads`, which is the caller's.
+Each uses `threads` cores. Those of PyTorch use the process's `torch.set_num_threads`, which the caller sets.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from workbench.bundle import Bundle
-from workbench.checkpoint import weights_from_bytes
-from workbench.models import Classifier
+from workbench.bundle.manifest import Bundle
+from workbench.training.checkpoint import weights_from_bytes
+from workbench.training.models import ImageClassifier
 
-Pictures = NDArray[np.uint8]
-Call = Callable[[Pictures], NDArray[np.float32]]
+Images = NDArray[np.uint8]
+Call = Callable[[Images], NDArray[np.float32]]
 
 EAGER = "PyTorch eager"
-SPINS = "ONNX Runtime by hand"  # its threads wait awake, as they do by default
+SPINS = "ONNX Runtime by hand"  # its threads spin after a query, as they do by default
 HOW_TO_ADD_OPENVINO = (
     "OpenVINO is not installed, so it does not race. To add it: uv pip install --no-deps --target FOLDER openvino "
     "openvino-telemetry, then run this with PYTHONPATH=FOLDER."
@@ -31,11 +31,11 @@ HOW_TO_ADD_OPENVINO = (
 
 
 def peers(bundle: Bundle, threads: int) -> dict[str, Call]:
-    """Every peer that is installed, by name, from the weights of `bundle`."""
+    """Return the installed peers by name, with the weights of `bundle`."""
 
     def classifier() -> torch.nn.Module:
         weights = weights_from_bytes(bundle.weights, bundle.path / "weights.safetensors")
-        return Classifier(weights.model, bundle.preprocessing).eval().requires_grad_(False)
+        return ImageClassifier(weights.model, bundle.preprocessing).eval().requires_grad_(False)
 
     found = {
         EAGER: _pytorch(classifier(), torch.no_grad),
@@ -51,7 +51,7 @@ def peers(bundle: Bundle, threads: int) -> dict[str, Call]:
 
 
 def openvino_module() -> Any:
-    """OpenVINO, or None where it is not installed."""
+    """Return OpenVINO, or None if it is not installed."""
     try:
         import openvino
     except ImportError:
@@ -60,26 +60,26 @@ def openvino_module() -> Any:
 
 
 def _pytorch(network: Any, mode: Callable[[], Any]) -> Call:
-    def call(pictures: Pictures) -> NDArray[np.float32]:
+    def call(images: Images) -> NDArray[np.float32]:
         with mode():
-            return network(torch.from_numpy(pictures)).numpy()
+            return network(torch.from_numpy(images)).numpy()
 
     return call
 
 
 def _frozen(classifier: torch.nn.Module, bundle: Bundle) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated, and still what many run in production
-        return torch.jit.freeze(torch.jit.trace(classifier, torch.from_numpy(bundle.self_test_pictures[:2].copy())))
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, but still common in production
+        return torch.jit.freeze(torch.jit.trace(classifier, torch.from_numpy(bundle.self_test_images[:2].copy())))
 
 
 def _onnx_runtime(bundle: Bundle, threads: int) -> Call:
-    """The bare network exported by the official recipe, in a session with its defaults, the rest in numpy."""
+    """Return the bare network exported by the official recipe, in a session with defaults, the rest in numpy."""
     model = weights_from_bytes(bundle.weights, bundle.path / "weights.safetensors").model.eval()
     preprocessing = bundle.preprocessing
     example = torch.zeros(2, preprocessing.channels, preprocessing.height, preprocessing.width)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's remarks on itself
+        warnings.simplefilter("ignore")  # the exporter warns about its own code
         program = torch.onnx.export(
             model, (example,), dynamic_shapes=({0: torch.export.Dim("N")},), dynamo=True, verbose=False
         )
@@ -92,8 +92,8 @@ def _onnx_runtime(bundle: Bundle, threads: int) -> Call:
     name = session.get_inputs()[0].name
     mean, std = (np.array(each, dtype=np.float32)[:, None, None] for each in (preprocessing.mean, preprocessing.std))
 
-    def call(pictures: Pictures) -> NDArray[np.float32]:
-        pixels = (pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std
+    def call(images: Images) -> NDArray[np.float32]:
+        pixels = (images.transpose(0, 3, 1, 2).astype(np.float32) / 255 - mean) / std
         logits = session.run(None, {name: pixels})[0]
         raised = np.exp(logits - logits.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)
@@ -102,14 +102,14 @@ def _onnx_runtime(bundle: Bundle, threads: int) -> Call:
 
 
 def _openvino(openvino: Any, bundle: Bundle, settings: dict[str, Any], threads: int) -> Call:
-    """The bundle's ONNX file, which does the preprocessing inside: OpenVINO's own guide advises the same."""
+    """Return the bundle's ONNX file, which includes the preprocessing, as OpenVINO's guide advises."""
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"} | settings
     core = openvino.Core()
     request = core.compile_model(
         core.read_model(bundle.engines["onnx"].content), "CPU", settings
     ).create_infer_request()
 
-    def call(pictures: Pictures) -> NDArray[np.float32]:
-        return request.infer({0: pictures}, share_inputs=True)[0]
+    def call(images: Images) -> NDArray[np.float32]:
+        return request.infer({0: images}, share_inputs=True)[0]
 
     return call

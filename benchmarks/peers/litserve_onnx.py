@@ -8,8 +8,8 @@ import numpy as np
 from fastapi import Request
 from PIL import Image
 
-from workbench.bundle import read_bundle
-from workbench.onnx_session import OnnxSession
+from workbench.bundle.manifest import read_bundle
+from workbench.bundle.onnx_session import OnnxSession
 
 REFERENCE = sys.argv[3]
 
@@ -20,15 +20,15 @@ class Classify(litserve.LitAPI):
         self.labels, self.session = bundle.labels, OnnxSession(bundle.engines["onnx"].content, 1)
 
     def decode_request(self, request: Request) -> Any:
-        # It takes JSON or forms: a picture alone cannot be the body.
-        return np.asarray(Image.open(request["picture"].file).convert("RGB"))
+        # LitServe takes JSON or forms: the body cannot be the image itself.
+        return np.asarray(Image.open(request["image"].file).convert("RGB"))
 
-    def predict(self, picture: Any) -> Any:
-        return self.session(picture[None])[0]
+    def predict(self, image: Any) -> Any:
+        return self.session(image[None])[0]
 
     def encode_response(self, probabilities: Any) -> dict[str, object]:
-        told = dict(zip(self.labels, probabilities.tolist(), strict=True))
-        return {"label": self.labels[probabilities.argmax()], "probabilities": told}
+        by_label = dict(zip(self.labels, probabilities.tolist(), strict=True))
+        return {"label": self.labels[probabilities.argmax()], "probabilities": by_label}
 
 
 if __name__ == "__main__":

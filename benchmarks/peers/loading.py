@@ -1,7 +1,7 @@
-"""One way to bring pictures into a training loop, in a process of its own: `python -m benchmarks.peers.loading JSON`.
+"""A way to bring images into a training loop, in its own process: `python -m benchmarks.peers.loading JSON`.
 
-It obeys lines on its standard input and answers each with a line of JSON: "load" (open the data set anew), "epoch" (all
-pictures once: shuffled, flipped at random, in batches, as normalised float tensors) and "memory".
+It answers each line on its standard input with a line of JSON: "load" (open the data set anew), "epoch" (go through all
+images once, shuffled, flipped at random, in batches, as normalised float tensors) and "memory".
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ import torchvision
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 
-from workbench import cache
-from workbench.batches import Batches
-from workbench.data import Split
+from workbench.bundle.preprocessing import Preprocessing
+from workbench.data import cache
+from workbench.data.datasets import Split
 from workbench.hyperparameters import HyperParameters
-from workbench.models import Normalise
-from workbench.preprocessing import Preprocessing
-from workbench.processor import LINUX, free_memory_bytes, peak_memory_bytes
+from workbench.machine.processor import LINUX, free_memory_bytes, peak_memory_bytes
+from workbench.training.batches import Batches
+from workbench.training.models import Normalise
 
 Batch = tuple[torch.Tensor, torch.Tensor]
-SAMPLED_AT = 4  # the batch of an epoch at which the memory of workers is read
-NEVER, ALWAYS = 1.0, -1.0  # of cache.MINIMAL_SAVING: nothing saves all of its bytes; nothing doubles
+SAMPLED_AT = 4  # the batch of an epoch at which the memory of the workers is read
+NEVER, ALWAYS = 1.0, -1.0  # as cache.MINIMAL_SAVING: no codec saves all bytes, and none doubles them
 
 
 class Source(Protocol):
-    """How a contender loads, and what it then gives in each epoch."""
+    """How a contender loads, and the batches of an epoch."""
 
     def load(self) -> None: ...
     def epoch(self, number: int) -> Iterator[Batch]: ...
 
 
 class PackedCache:
-    """The workbench's own: the file checked and unpacked into memory, batches cut from it by `Batches`."""
+    """The workbench: the cache file is checked and unpacked into memory, `Batches` cuts batches from it."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts, self.normalise = facts, Normalise(Preprocessing.from_mapping(facts["preprocessing"]))
         self.options = HyperParameters(batch_size=facts["batch_size"], flip=True, shift=0)
 
     def load(self) -> None:
-        self.batches: Any = None  # the memory of the last one is free before the next is read
+        self.batches: Any = None  # free the memory of the last ones before the next are read
         with codec_of_caches(self.facts["codec"]):
             tensors, _, _ = cache.read_cache(Path(self.facts["path"]), self.facts["path"])
-        split = Split("train", tensors["pictures"], tensors["labels"])
+        split = Split("train", tensors["images"], tensors["labels"])
         self.batches = Batches(split, self.options, torch.device("cpu"), free_memory_bytes())
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        for pictures, labels in self.batches.epoch(number):
-            yield self.normalise(pictures), labels
+        for images, labels in self.batches.epoch(number):
+            yield self.normalise(images), labels
 
 
 class Loader:
-    """What torchvision's tutorials do: PIL's pictures, ToTensor and Normalize for each, and a DataLoader."""
+    """As in torchvision's tutorials: PIL images, ToTensor and Normalize for each, and a DataLoader."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
@@ -77,16 +77,16 @@ class Loader:
         ]
         if facts["kind"] == "torchvision":
             whole = torchvision.datasets.FashionMNIST(facts["path"], transform=transforms.Compose(steps))
-            pictures: Any = Subset(whole, facts["rows"])
+            images: Any = Subset(whole, facts["rows"])
         else:
             if preprocessing["channels"] == 1:  # ImageFolder opens every file as RGB
                 steps.insert(0, transforms.Grayscale())
-            pictures = torchvision.datasets.ImageFolder(facts["path"], transform=transforms.Compose(steps))
+            images = torchvision.datasets.ImageFolder(facts["path"], transform=transforms.Compose(steps))
         workers = facts["workers"]
         loader = DataLoader(
-            pictures, facts["batch_size"], shuffle=True, num_workers=workers, persistent_workers=workers > 0
+            images, facts["batch_size"], shuffle=True, num_workers=workers, persistent_workers=workers > 0
         )
-        self.loader = self.loader or loader  # whose workers live on from epoch to epoch
+        self.loader = self.loader or loader  # the first, because its workers persist from epoch to epoch
 
     def epoch(self, number: int) -> Iterator[Batch]:
         yield from self.loader
@@ -94,9 +94,9 @@ class Loader:
 
 @contextmanager
 def codec_of_caches(codec: str) -> Iterator[Any]:
-    """Have `workbench.cache` keep data sets in this codec, whatever it would choose; what compresses and decompresses.
+    """Make `workbench.data.cache` use this codec, whatever it would choose.
 
-    So zstd takes LZ4's place in the very same code: file, hashes and copies are alike.
+    zstd replaces LZ4 in the same code, so that file, hashes and copies are the same.
     """
     before = cache.MINIMAL_SAVING, cache.lz4
     frame = _zstandard() if codec == "zstd" else importlib.import_module("lz4.frame")
@@ -108,12 +108,12 @@ def codec_of_caches(codec: str) -> Iterator[Any]:
 
 
 def has_zstandard() -> bool:
-    """Whether zstandard is installed."""
+    """Return whether zstandard is installed."""
     return importlib.util.find_spec("zstandard") is not None
 
 
 def _zstandard() -> SimpleNamespace:
-    """zstandard at its default level, called as lz4.frame is."""
+    """Return zstandard at its default level, with the interface of lz4.frame."""
     zstandard = importlib.import_module("zstandard")
 
     def decompress(content: memoryview, *, return_bytearray: bool) -> bytearray:
@@ -126,13 +126,13 @@ def _zstandard() -> SimpleNamespace:
 
 
 def memory(sampled: int) -> dict[str, int | None]:
-    """peak_bytes: the most this process held at once (VmHWM), torch and all, and what its workers held beside it."""
+    """Return peak_bytes, the peak of this process (VmHWM, with torch) and its workers, and of_workers, theirs."""
     own = peak_memory_bytes()
     return {"peak_bytes": None if own is None else own + sampled, "of_workers": sampled}
 
 
-def of_workers() -> int:
-    """Bytes that the processes which this one has made share with nobody (USS); 0 where it cannot be told."""
+def worker_bytes() -> int:
+    """Return the bytes that only the child processes use (USS); 0 where that is not measurable."""
     if not LINUX:
         return 0
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
@@ -141,7 +141,7 @@ def of_workers() -> int:
 
 
 def main() -> None:
-    """Obey until the input ends."""
+    """Answer until the input ends."""
     facts = json.loads(sys.argv[1])
     torch.set_num_threads(facts["threads"])
     source: Source = PackedCache(facts) if facts["kind"] == "cache" else Loader(facts)
@@ -150,25 +150,25 @@ def main() -> None:
     def epoch() -> dict[str, Any]:
         nonlocal sampled, epochs
         count, seconds, begun = 0, 0.0, time.perf_counter()
-        for place, (pictures, labels) in enumerate(source.epoch(epochs)):
-            assert pictures.dtype == torch.float32
+        for index, (images, labels) in enumerate(source.epoch(epochs)):
+            assert images.dtype == torch.float32
             count += len(labels)
-            if place == SAMPLED_AT:  # the clock stands still meanwhile
+            if index == SAMPLED_AT:  # with the clock stopped
                 seconds += time.perf_counter() - begun
-                sampled = max(sampled, of_workers())
+                sampled = max(sampled, worker_bytes())
                 begun = time.perf_counter()
         epochs += 1
-        return {"seconds": seconds + time.perf_counter() - begun, "pictures": count}
+        return {"seconds": seconds + time.perf_counter() - begun, "images": count}
 
     def load() -> dict[str, Any]:
         begun = time.perf_counter()
         source.load()
         return {"seconds": time.perf_counter() - begun}
 
-    orders: dict[str, Callable[[], dict[str, Any]]] = {"load": load, "epoch": epoch, "memory": lambda: memory(sampled)}
+    answers: dict[str, Callable[[], dict[str, Any]]] = {"load": load, "epoch": epoch, "memory": lambda: memory(sampled)}
     print(json.dumps(memory(0)), flush=True)
     for line in sys.stdin:
-        print(json.dumps(orders[line.strip()]()), flush=True)
+        print(json.dumps(answers[line.strip()]()), flush=True)
 
 
 if __name__ == "__main__":

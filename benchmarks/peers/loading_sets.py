@@ -1,7 +1,7 @@
-"""Data sets for benchmarks/loading.py, as files in one folder a class and as the same pictures in memory.
+"""Data sets for benchmarks/loading.py: files in one folder per class, and the same images in memory.
 
-Each function fills the folder `files` with `count` pictures, as many of each class, and gives pixels, uint8 (N, H, W,
-C), labels, int64 (N,), and their rows in torchvision's data set beside the folder, or None where there is none.
+Each function fills the folder `files` with `count` images, the same number of each class, and returns pixels, uint8
+(N, H, W, C), labels, int64 (N,), and their rows in torchvision's data set beside the folder, or None without one.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ import numpy as np
 import torchvision
 from PIL import Image
 
-from workbench import cache
-from workbench.data import load_dataset
+from workbench import folders
+from workbench.data.archives import ARCHIVES
+from workbench.data.cifar_jpegs import JPEG_TREE, has_jpegs, jpegs_unpacked
+from workbench.data.datasets import load_dataset
+from workbench.data.folder import decode
+from workbench.data.scan import scan
 from workbench.errors import WorkbenchError
-from workbench.folder import Oddities, decode, scan
-from workbench.sources import ARCHIVES, JPEG_TREE, has_jpegs, jpegs_unpacked
 
 SIDE, CLASSES = 32, 10
 
 
 def animals(files: Path, count: int) -> tuple[Any, Any, None]:
-    """The drawn animals, as PNG files."""
+    """Write the drawn animals as PNG files."""
     train = load_dataset("animals").train
     chosen = _balanced(train.labels.numpy(), count)
-    pixels, labels = train.pictures.numpy()[chosen], train.labels.numpy()[chosen]
+    pixels, labels = train.images.numpy()[chosen], train.labels.numpy()[chosen]
     _write_pngs(files, pixels, labels)
     return pixels, labels, None
 
 
 def fashion_mnist(files: Path, count: int) -> tuple[Any, Any, list[int]]:
-    """Fashion-MNIST as PNG files, and unpacked as torchvision wants it."""
-    load_dataset("fashion-mnist")  # which fetches its archives where they are not here yet
-    for root in (cache.data_root(), cache.user_folder()):
+    """Write Fashion-MNIST as PNG files, and unpack it in torchvision's layout."""
+    load_dataset("fashion-mnist")  # fetches the archives if they are missing
+    for root in (folders.data_root(), folders.user_folder()):
         if all((root / file).is_file() for file in ARCHIVES["fashion-mnist"].files):
             shutil.copytree(root / "FashionMNIST" / "raw", files.parent / "FashionMNIST" / "raw")
             break
@@ -48,8 +50,8 @@ def fashion_mnist(files: Path, count: int) -> tuple[Any, Any, list[int]]:
 
 
 def cifar_jpegs(files: Path, count: int) -> tuple[Any, Any, None]:
-    """The JPEG files of CIFAR-10 in the data folder, just as they are."""
-    root, each = cache.data_root(), count // CLASSES
+    """Copy the JPEG files of CIFAR-10 from the data folder."""
+    root, each = folders.data_root(), count // CLASSES
     if jpegs_unpacked():
         for label in sorted((root / JPEG_TREE / "train").iterdir()):
             (files / label.name).mkdir(parents=True)
@@ -67,17 +69,17 @@ def cifar_jpegs(files: Path, count: int) -> tuple[Any, Any, None]:
     else:
         raise WorkbenchError(f"cifar10-jpeg: {root} holds no {JPEG_TREE}; name the other sets with --data.")
     found = scan(files)
-    pixels = decode(found, SIDE, lambda *_: None, Oddities()).pictures
+    pixels = decode(found, SIDE, lambda *_: None).images
     return pixels, np.array([file.label for file in found.files], dtype=np.int64), None
 
 
 def _balanced(labels: Any, count: int) -> Any:
-    """The first rows of each class, as many of each."""
+    """Return the first rows of each class, the same number of each."""
     return np.sort(np.concatenate([np.flatnonzero(labels == k)[: count // CLASSES] for k in range(CLASSES)]))
 
 
 def _write_pngs(files: Path, pixels: Any, labels: Any) -> None:
     for label in range(CLASSES):
         (files / str(label)).mkdir(parents=True)
-    for place, (picture, label) in enumerate(zip(pixels, labels.tolist(), strict=True)):
-        Image.fromarray(picture.squeeze()).save(files / str(label) / f"{place:05}.png")
+    for index, (image, label) in enumerate(zip(pixels, labels.tolist(), strict=True)):
+        Image.fromarray(image.squeeze()).save(files / str(label) / f"{index:05}.png")

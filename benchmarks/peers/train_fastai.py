@@ -1,7 +1,7 @@
 """fastai. own: its tutorial "Pure PyTorch to fastai": DataLoaders of 256, its Adam, `fit_one_cycle` at 1e-2.
 
 matched: our batches, our optimizer in `OptimWrapper`, our schedule, bf16 inside the network (fastai's own `to_bf16`
-asks autocast for CUDA alone); no progress bar.
+enables autocast for CUDA only); no progress bar.
 """
 
 import fastai
@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.peers.turns import CPU, Fed, Passes, begin
-from workbench.optimization import learning_rate_at, make_optimizer
+from workbench.training.optimization import learning_rate_at, make_optimizer
 
 
 class Referee(Callback):
@@ -24,7 +24,7 @@ class Referee(Callback):
 
     def before_validate(self):
         turns.epoch(lambda: task.accuracy(getattr(self.model, "network", self.model)))
-        raise CancelValidException  # the referee has just asked for the same
+        raise CancelValidException  # the referee has just measured the same
 
 
 class Schedule(Callback):
@@ -35,11 +35,11 @@ class Schedule(Callback):
 
 
 task, turns = begin()
-loss_of = nn.CrossEntropyLoss()
+loss = nn.CrossEntropyLoss()
 if task.variant == "own":
     batch_size = 256
-    loaders = DataLoaders(*[DataLoader(task.pictures(), batch_size=batch_size, shuffle=True)] * 2)
-    learner = Learner(loaders, task.network(), loss_func=loss_of, opt_func=Adam, metrics=accuracy, cbs=[Referee()])
+    loaders = DataLoaders(*[DataLoader(task.images(), batch_size=batch_size, shuffle=True)] * 2)
+    learner = Learner(loaders, task.network(), loss_func=loss, opt_func=Adam, metrics=accuracy, cbs=[Referee()])
     learner.fit_one_cycle(task.epochs, 1e-2)
 else:
     batch_size = task.hyperparameters.batch_size
@@ -48,7 +48,7 @@ else:
     learner = Learner(
         DataLoaders(loader, loader),
         network,
-        loss_func=loss_of,
+        loss_func=loss,
         opt_func=lambda *_, **__: OptimWrapper(opt=make_optimizer(network, task.hyperparameters, CPU)),
         cbs=[Schedule(), Referee()],
     )

@@ -1,7 +1,7 @@
 """Keras 3 on PyTorch. own: its example "Simple MNIST convnet": arrays in [0, 1], Adam, batches of 128.
 
-matched: our batches, the policy `mixed_bfloat16`, SGD with our schedule; no metrics, nothing printed. The layers and
-their first weights are Keras's own, the shapes those of the convnet.
+matched: our batches, the policy `mixed_bfloat16`, SGD with our schedule; no metrics, no output. The layers and their
+initial weights are those of Keras, their shapes those of the convnet.
 """
 
 import os
@@ -14,15 +14,15 @@ from keras import layers
 from torch.utils.data import DataLoader
 
 from benchmarks.peers.turns import Passes, begin
-from workbench.models import parameter_count
-from workbench.optimization import learning_rate_at
+from workbench.training.models import parameter_count
+from workbench.training.optimization import learning_rate_at
 
 
 def convnet(*first):
     blocks = []
     for units in (32, 64, 128):
         convolution = layers.Conv2D(units, 3, padding="same", use_bias=False)
-        norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)  # as PyTorch has them, and so the convnet
+        norm = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)  # the defaults of PyTorch, and so of the convnet
         blocks += [convolution, norm, layers.ReLU(), layers.MaxPooling2D(2)]
     head = [layers.GlobalAveragePooling2D(), layers.Dense(10, dtype="float32")]
     return keras.Sequential([keras.Input(task.data.shape), *first, *blocks, *head])
@@ -45,7 +45,7 @@ class Referee(keras.callbacks.Callback):
         turns.ready(**about | {"parameters": count})
 
     def on_train_batch_end(self, batch, logs=None):
-        # Batches are told without their size; the last of an epoch may be smaller (own: 116 of 128).
+        # Keras reports a batch without its size; the last of an epoch may be smaller (own: 116 of 128).
         turns.step(sizes[batch])
 
     def on_epoch_end(self, epoch, logs=None):
@@ -53,8 +53,8 @@ class Referee(keras.callbacks.Callback):
 
     def accuracy(self):
         split = task.data.validation
-        pictures = split.pictures.numpy().astype("float32") / scale
-        answers = model.predict(pictures, batch_size=512, verbose=0).argmax(axis=1)
+        images = split.images.numpy().astype("float32") / scale
+        answers = model.predict(images, batch_size=512, verbose=0).argmax(axis=1)
         return float((answers == split.labels.numpy()).mean())
 
 
@@ -68,9 +68,9 @@ if task.variant == "own":
     sizes = [min(batch_size, count - begin) for begin in range(0, count, batch_size)]
     model = convnet()
     model.compile(loss=loss, optimizer="adam", metrics=["accuracy"])
-    pictures = task.data.train.pictures.numpy().astype("float32") / scale
+    images = task.data.train.images.numpy().astype("float32") / scale
     labels = task.data.train.labels.numpy()
-    model.fit(pictures, labels, batch_size=batch_size, epochs=task.epochs, callbacks=[Referee()])
+    model.fit(images, labels, batch_size=batch_size, epochs=task.epochs, callbacks=[Referee()])
 else:
     scale = 1
     if task.precision == "bf16":
@@ -79,7 +79,7 @@ else:
     sizes = [count * (step + 1) // len(passes) - count * step // len(passes) for step in range(len(passes))]
     mean, std = (255 * value[0] for value in (task.data.preprocessing.mean, task.data.preprocessing.std))
     model = convnet(layers.Rescaling(1 / std, offset=-mean / std))
-    # Its decay stands beside the momentum, not before it: a tenfold one shrinks the weights alike.
+    # Keras applies weight decay apart from the momentum, so it takes ten times the value for the same effect.
     optimizer = keras.optimizers.SGD(
         Schedule(task.epochs * len(passes)),
         momentum=hyperparameters.momentum,

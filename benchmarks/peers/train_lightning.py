@@ -1,6 +1,6 @@
 """PyTorch Lightning. own: "Lightning in 15 minutes" with a classifier, a DataLoader of 64 and the Trainer's defaults.
 
-matched: our batches, `precision="bf16-mixed"`, our optimizer, the schedule step by step; no logger, no check-points.
+matched: our batches, `precision="bf16-mixed"`, our optimizer, the schedule step by step; no logger, no checkpoints.
 """
 
 import lightning
@@ -9,8 +9,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.peers.turns import CPU, Passes, Task, begin
-from workbench.models import Normalise
-from workbench.optimization import learning_rate_at, make_optimizer
+from workbench.training.models import Normalise
+from workbench.training.optimization import learning_rate_at, make_optimizer
 
 
 class Own(lightning.LightningModule):
@@ -19,8 +19,8 @@ class Own(lightning.LightningModule):
         self.model = model
 
     def training_step(self, batch, batch_index):
-        pictures, labels = batch
-        loss = nn.functional.cross_entropy(self.model(pictures), labels)
+        images, labels = batch
+        loss = nn.functional.cross_entropy(self.model(images), labels)
         self.log("train_loss", loss)
         return loss
 
@@ -36,14 +36,14 @@ class Matched(lightning.LightningModule):
         self.hyperparameters, self.steps = task.hyperparameters, steps
 
     def training_step(self, batch, batch_index):
-        pictures, labels = batch
-        return nn.functional.cross_entropy(self.model(self.normalise(pictures)).float(), labels)
+        images, labels = batch
+        return nn.functional.cross_entropy(self.model(self.normalise(images)).float(), labels)
 
     def configure_optimizers(self):
         optimizer = make_optimizer(self.model, self.hyperparameters, CPU)
 
         def share(step: int) -> float:
-            # Asked once more after the last step.
+            # Lightning calls it once more after the last step.
             return learning_rate_at(min(step, self.steps - 1), self.steps, self.hyperparameters) / (
                 self.hyperparameters.learning_rate
             )
@@ -67,7 +67,7 @@ task, turns = begin()
 common = {"max_epochs": task.epochs, "accelerator": "cpu", "callbacks": [Referee()]}
 if task.variant == "own":
     batch_size = 64
-    loader = DataLoader(task.pictures(), batch_size=batch_size, shuffle=True)
+    loader = DataLoader(task.images(), batch_size=batch_size, shuffle=True)
     lightning.Trainer(**common).fit(Own(task.network()), loader)
 else:
     batch_size = task.hyperparameters.batch_size

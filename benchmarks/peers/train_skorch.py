@@ -1,6 +1,6 @@
 """skorch. own: its notebook "MNIST with scikit-learn and skorch": arrays in memory, Adam at 2e-3, batches of 128.
 
-matched: our batches, our optimizer, our schedule step by step, bf16 inside the network; nothing printed.
+matched: our batches, our optimizer, our schedule step by step, bf16 inside the network; no output.
 """
 
 import skorch
@@ -12,8 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from benchmarks.peers.turns import CPU, Fed, Passes, begin
-from workbench.models import Normalise
-from workbench.optimization import learning_rate_at, make_optimizer
+from workbench.training.models import Normalise
+from workbench.training.optimization import learning_rate_at, make_optimizer
 
 
 class Referee(Callback):
@@ -39,10 +39,10 @@ def share(step: int) -> float:
 
 
 task, turns = begin()
-hyperparameters = task.hyperparameters  # its default batch is of 128, too
+hyperparameters = task.hyperparameters  # its default batch size is 128 as well
 common = {"max_epochs": task.epochs, "criterion": nn.CrossEntropyLoss, "train_split": None, "device": "cpu"}
 if task.variant == "own":
-    pictures = Normalise(task.data.preprocessing)(task.data.train.pictures).contiguous().numpy()
+    images = Normalise(task.data.preprocessing)(task.data.train.images).contiguous().numpy()
     net = NeuralNetClassifier(
         task.network(),
         lr=0.002,
@@ -51,7 +51,7 @@ if task.variant == "own":
         callbacks=[Referee()],
         **common,
     )
-    net.fit(pictures, task.data.train.labels.numpy())
+    net.fit(images, task.data.train.labels.numpy())
 else:
     passes = Passes(task.batches())
     steps = task.epochs * len(passes)

@@ -22,7 +22,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from workbench.lab import lab_command
+from workbench.teaching.lab import lab_command
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -47,7 +47,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Execution:
-    """A notebook after Run All: its saved file, the folder that holds `notebooks/` and `runs/`, a picture of the page,
+    """A notebook after Run All: its saved file, the folder that holds `notebooks/` and `runs/`, an image of the page,
     what the page complained of, and the names of the widgets that are seen on it."""
 
     notebook: Any
@@ -99,15 +99,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Execution]:
     """Gives the execution of a notebook by its name: in the browser where there is one, else without a page."""
     done: dict[str, Execution] = {}
-    pictures = tmp_path_factory.mktemp("pages")
+    images = tmp_path_factory.mktemp("pages")
 
     def execution_of(name: str) -> Execution:
         if name not in done:
             path = find_browser()
             if path:
-                done[name] = _run_in_browser(path, request.getfixturevalue("lab"), name, pictures)
+                done[name] = _run_in_browser(path, request.getfixturevalue("lab"), name, images)
             else:
-                done[name] = _run_without_page(name, pictures)
+                done[name] = _run_without_page(name, images)
         return done[name]
 
     return execution_of
@@ -122,9 +122,9 @@ def _free_port() -> int:
 def _ready(process: subprocess.Popen[bytes], runtime: Path, folder: Path) -> Server:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        for told in runtime.glob("jpserver-*.json"):
+        for text in runtime.glob("jpserver-*.json"):
             try:
-                facts = json.loads(told.read_text())
+                facts = json.loads(text.read_text())
                 with urllib.request.urlopen(f"{facts['url']}api/status?token={facts['token']}", timeout=10):
                     return Server(facts["url"], facts["token"], folder)
             except (OSError, ValueError):
@@ -157,7 +157,7 @@ def complaints_of(page: Any, *, but: str | None = None) -> list[str]:
     return complaints
 
 
-def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Execution:
+def _run_in_browser(path: str, server: Server, name: str, images: Path) -> Execution:
     with chromium(path) as running:
         page = running.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(120_000)
@@ -170,7 +170,7 @@ def _run_in_browser(path: str, server: Server, name: str, pictures: Path) -> Exe
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         notebook = _saved_when_done(page, server.folder / "notebooks" / name)
-        screenshot = pictures / f"{Path(name).stem}.png"
+        screenshot = images / f"{Path(name).stem}.png"
         page.screenshot(path=screenshot)
         dialogs = page.locator(".jp-Dialog, .Toastify__toast").count()
         # What is out of sight is in the page too, but not laid out, until it is scrolled to.

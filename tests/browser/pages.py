@@ -331,7 +331,7 @@ def overflowing(page: Any, selector: str) -> list[str]:
 
 
 def shoot(page: Any, selector: str, path: Path) -> Path:
-    """A picture of the first match."""
+    """An image of the first match."""
     with _in_sight(page, selector) as element:
         element.screenshot(path=path)
     return path
@@ -354,11 +354,11 @@ def _use(page: Any, settings: Mapping[str, Mapping[str, Any]]) -> None:
 
     def answer(route: Any) -> None:
         response = route.fetch()
-        told = response.json()
-        for plugin in told["settings"]:
+        text = response.json()
+        for plugin in text["settings"]:
             if plugin["id"] in settings:
                 plugin["raw"] = json.dumps(settings[plugin["id"]])
-        route.fulfill(response=response, json=told)
+        route.fulfill(response=response, json=text)
 
     page.route(re.compile(r"/lab/api/settings\?\d+$"), answer)
 
@@ -453,7 +453,7 @@ def _call(server: Server, method: str, address: str) -> Any:
 
 @contextmanager
 def _in_sight(page: Any, selector: str) -> Iterator[Any]:
-    """The first match with all of it on the screen: axe passes over what is scrolled away, and a picture cuts it."""
+    """The first match with all of it on the screen: axe passes over what is scrolled away, and an image cuts it."""
     element, size = page.locator(selector).first, page.viewport_size
     height = max(size["height"], math.ceil(element.bounding_box()["height"]) + SURROUNDINGS)
     page.set_viewport_size(size | {"height": height})

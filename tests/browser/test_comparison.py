@@ -12,24 +12,32 @@ import pytest
 from browser.lab import chromium
 
 import workbench
-from workbench.all_devices import compared
-from workbench.comparison import TEMPLATES, Comparison
-from workbench.comparison_facts import points, rules
-from workbench.measurement import Latency, Measurement
-from workbench.metrics import METRICS
-from workbench.recordings import load_recordings
+from workbench.comparing.all_devices import compare_recordings
+from workbench.comparing.comparison import Comparison
+from workbench.comparing.metrics import METRICS
+from workbench.comparing.page_data import points, rules
+from workbench.comparing.sentences import budget_facts, facts_at, fill_templates
+from workbench.measuring.measurement import Latency, Measurement
+from workbench.measuring.recordings import load_recordings
+from workbench.serving.javascript import join_modules
 from workbench.units import format_bytes, format_dollars, format_energy, format_rate, format_ratio, format_seconds
 
 PACKAGE = Path(workbench.__file__).parent
-SCRIPTS = ("serving/page/elements.js", "serving/page/numbers.js", "widgets/shared.js", "widgets/comparison.js")
+FORMATS = "formatBytes, formatDollars, formatEnergy, formatRate, formatRatio, formatSeconds"
 
 
 @pytest.fixture(scope="module")
-def page(browser: str) -> Iterator[Any]:
+def page(browser: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A page whose global functions are those under test."""
+    entry = tmp_path_factory.mktemp("page") / "entry.js"
+    entry.write_text(
+        f'import {{ compare }} from "{PACKAGE.as_posix()}/widgets/comparison.js";\n'
+        f'import {{ {FORMATS} }} from "{PACKAGE.as_posix()}/serving/page/numbers.js";\n'
+        f"Object.assign(window, {{ compare, {FORMATS} }});\n"
+    )
     with chromium(browser) as running:
         opened = running.new_page()
-        # As plain scripts their functions can be called from here.
-        opened.add_script_tag(content="".join((PACKAGE / script).read_text() for script in SCRIPTS))
+        opened.add_script_tag(content=join_modules(entry))
         yield opened
 
 
@@ -62,19 +70,16 @@ def invented(chance: random.Random) -> list[Measurement]:
                             source="here, now" if origin == "measured" else f"{origin} 2026-11-25, torch 2",
                         )
                     )
-    return list(Comparison(found).measurements)
+    return list(Comparison.of(found).measurements)
 
 
 def python_says(comparison: Comparison, choice: dict[str, Any]) -> list[str]:
-    results, size, metric = comparison.best_of_each(choice["metric"]), choice["batch_size"], choice["metric"]
-    if size not in results.batch_sizes:
-        batch = "One picture at a time" if size == 1 else f"{size:,} pictures at once"
-        return [TEMPLATES["no size"].format(batch=batch)]
-    said = results.sentences(size, metric)
+    size, metric = choice["batch_size"], choice["metric"]
+    ranking = comparison.best_of_each(metric).ranking(metric)
+    facts = facts_at(ranking, size)
     if metric in choice["budgets"]:
-        facts = results.budget_facts(size, metric, choice["budgets"][metric])
-        said += [TEMPLATES[name].format(**each) for name, each in facts]
-    return said
+        facts += budget_facts(ranking, size, choice["budgets"][metric])
+    return fill_templates(facts)
 
 
 def browser_says(page: Any, measurements: list[Measurement], choices: list[dict[str, Any]]) -> list[list[str]]:
@@ -104,10 +109,10 @@ def choices_of(measurements: list[Measurement], phase: str, chance: random.Rando
 def test_every_sentence_about_the_shipped_devices_is_the_same(page: Any) -> None:
     chance, recordings = random.Random(4), load_recordings()
     for phase in ("inference", "training"):
-        known = list(compared(recordings, phase=phase, model="convnet").measurements)
+        known = list(compare_recordings(recordings, phase=phase, model="convnet").measurements)
         choices = choices_of(known, phase, chance)
         said = browser_says(page, known, choices)
-        assert said == [python_says(Comparison(known, prices=each["prices"]), each) for each in choices]
+        assert said == [python_says(Comparison.of(known, prices=each["prices"]), each) for each in choices]
 
 
 def test_every_sentence_about_invented_devices_is_the_same(page: Any) -> None:
@@ -117,7 +122,7 @@ def test_every_sentence_about_invented_devices_is_the_same(page: Any) -> None:
         choices = choices_of(known, "inference", chance)
         said = browser_says(page, known, choices)
         for choice, words in zip(choices, said, strict=True):
-            assert words == python_says(Comparison(known, prices=choice["prices"]), choice), (seed, choice)
+            assert words == python_says(Comparison.of(known, prices=choice["prices"]), choice), (seed, choice)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +136,7 @@ def test_every_sentence_about_invented_devices_is_the_same(page: Any) -> None:
         ("formatDollars", format_dollars, -6, 5),
     ],
 )
-def test_numbers_are_told_in_the_same_words(page: Any, name: str, python: Any, low: int, high: int) -> None:
+def test_numbers_are_reported_in_the_same_words(page: Any, name: str, python: Any, low: int, high: int) -> None:
     chance = random.Random(1)
     values = [10 ** chance.uniform(low, high) for _ in range(2_000)]
     # What lies exactly between two roundings, and on either side of a change of unit.

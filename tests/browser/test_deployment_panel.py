@@ -26,7 +26,7 @@ from playwright.sync_api import expect
 from serving.application import is_running
 
 import workbench as wb
-from workbench.recordings import REFERENCE
+from workbench.folders import REFERENCE
 
 WIDGET = "section.wb"
 MADE = f"""import workbench as wb
@@ -73,16 +73,18 @@ def test_an_application_is_started_put_under_load_and_stopped(browser: str, lab:
         with urllib.request.urlopen(address) as answer:
             assert b"<html" in answer.read()
 
-        page.get_by_text("Nothing was asked of it yet.").wait_for()
+        page.get_by_text("It has received no requests yet.").wait_for()
         assert figure(page, "Workers") == "2"
-        page.get_by_label("How many ask at once").select_option("4")
-        press(page, "Put load on it")
-        page.get_by_role("button", name="Load is on it …").wait_for()
-        assert int(add_and_run(page, "panel.at_once")) == 4  # and the kernel is free
-        page.locator(WIDGET).get_by_text("4 at once for").first.wait_for()
-        told = add_and_run(page, "print(panel.loads[-1].at_once, panel.loads[-1].answered, len(panel.history) > 2)")
-        assert re.fullmatch(r"4 [1-9]\d* True", told)
-        page.locator(f"{WIDGET} table").first.get_by_text(f"{int(told.split()[1]):,}").wait_for()  # of the status 200
+        page.get_by_label("Concurrent clients").select_option("4")
+        press(page, "Run a load test")
+        page.get_by_role("button", name="Load test is running …").wait_for()
+        assert int(add_and_run(page, "panel.concurrency")) == 4  # and the kernel is free
+        page.locator(WIDGET).get_by_text("4 concurrent clients for").first.wait_for()
+        text = add_and_run(
+            page, "print(panel.load_tests[-1].concurrency, panel.load_tests[-1].answered, len(panel.history) > 2)"
+        )
+        assert re.fullmatch(r"4 [1-9]\d* True", text)
+        page.locator(f"{WIDGET} table").first.get_by_text(f"{int(text.split()[1]):,}").wait_for()  # of the status 200
         row = page.locator(f"{WIDGET} table").nth(1).locator("tbody tr").first
         assert row.locator("th").inner_text() == "4"
         page.wait_for_function("document.querySelector('.dp-track > span').getBoundingClientRect().width > 10")
@@ -93,9 +95,9 @@ def test_an_application_is_started_put_under_load_and_stopped(browser: str, lab:
 
         # A screen reader hears of changes of state, not of numbers.
         page.wait_for_function("document.querySelector('.wb-figures .wb-figure').textContent === '0'")
-        heard = page.get_by_role("status").filter(has_text="at once for").inner_text()
+        heard = page.get_by_role("status").filter(has_text="concurrent clients for").inner_text()
         page.wait_for_timeout(2500)
-        assert page.get_by_role("status").filter(has_text="at once for").inner_text() == heard
+        assert page.get_by_role("status").filter(has_text="concurrent clients for").inner_text() == heard
         for width in (1280, 700):
             page.set_viewport_size({"width": width, "height": 1000})
             page.wait_for_timeout(400)
@@ -105,7 +107,7 @@ def test_an_application_is_started_put_under_load_and_stopped(browser: str, lab:
 
         save_and_reload(page)
         page.locator(WIDGET).get_by_text("(onnx, 2 workers) answers.").first.wait_for()
-        assert page.get_by_label("How many ask at once").input_value() == "4"
+        assert page.get_by_label("Concurrent clients").input_value() == "4"
         press(page, "Stop")
         page.locator(WIDGET).get_by_text("finished what it had accepted and ended.").first.wait_for()
         until(gone(processes), 1)
@@ -117,11 +119,11 @@ def test_run_again_killed_or_dead_no_process_is_left(browser: str, lab: Server) 
         first = started(page)
         run_cell(page, 0)
         until(gone(first))
-        page.locator(WIDGET).get_by_text("The application does not run.").first.wait_for()
+        page.locator(WIDGET).get_by_text("The application is not running.").first.wait_for()
 
         supervisor, *_ = started(page)
         add_and_run(page, f"import os, signal; os.kill({supervisor}, signal.SIGKILL)")
-        page.get_by_role("alert").get_by_text("has ended (exit code -9); it said last:").wait_for()
+        page.get_by_role("alert").get_by_text("has ended (exit code -9); its last words:").wait_for()
         assert axe(page, WIDGET) == []
 
         last = started(page)
@@ -135,7 +137,7 @@ def test_run_again_killed_or_dead_no_process_is_left(browser: str, lab: Server) 
 def test_a_page_without_a_kernel_keeps_the_last_state(browser: str, tmp_path: Path, system: str, running: bool) -> None:
     panel = wb.DeploymentPanel(REFERENCE)
     panel.start()
-    panel.press(1.0, at_once=2)
+    panel.load_test(1.0, concurrency=2)
     until(lambda: panel.metrics and panel.metrics.requests)
     if not running:
         panel.stop()

@@ -22,7 +22,7 @@ from browser.pages import (
 )
 from playwright.sync_api import expect
 
-from workbench.recordings import load_recordings
+from workbench.measuring.recordings import load_recordings
 from workbench.widgets.device_comparison import DeviceComparison
 
 CELLS = [
@@ -46,27 +46,27 @@ def focus(page: Any, label: str) -> None:
 
 
 def state(page: Any) -> dict[str, Any]:
-    told = add_and_run(page, "import json; print(json.dumps([panel.choice, panel.progress, panel.sentences]))")
-    choice, progress, sentences = json.loads(told)
+    text = add_and_run(page, "import json; print(json.dumps([panel.choice, panel.progress, panel.sentences]))")
+    choice, progress, sentences = json.loads(text)
     return {"choice": choice, "progress": progress, "sentences": sentences}
 
 
 def said(page: Any) -> list[str]:
-    return page.locator(f"{BOX} .dc-said li").all_text_contents()
+    return page.locator(f"{BOX} .dc-sentences li").all_text_contents()
 
 
 def test_it_is_driven_by_keyboard_saved_reloaded_readable_and_outlives_its_kernel(browser: str, lab: Server) -> None:
     with opened(browser, lab, "device-comparison", CELLS) as (page, complaints):
         box = page.locator(BOX)
         first = said(page)
-        assert first[0].startswith("One picture at a time")
+        assert first[0].startswith("One image at a time")
         page.locator(".jp-CodeCell .cm-content").first.click()
         page.keyboard.press("Escape")
         box.locator("h3").click()
         focus(page, "Batch size")
         for _ in range(3):
             page.keyboard.press("ArrowRight")
-        page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('64 pictures at once')")
+        page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('64 images at once')")
         assert said(page) != first
         page.wait_for_timeout(400)  # the kernel is told a little later
         assert state(page)["choice"]["batch_size"] == 64
@@ -90,7 +90,7 @@ def test_it_is_driven_by_keyboard_saved_reloaded_readable_and_outlives_its_kerne
         save_and_reload(page)
         page.locator(BOX).wait_for()
         assert said(page) == shown
-        assert page.locator(f"{BOX} input[type=range]").first.get_attribute("aria-valuetext") == "64 pictures"
+        assert page.locator(f"{BOX} input[type=range]").first.get_attribute("aria-valuetext") == "64 images"
         run_cell(page, 0)
         expect(page.locator(BOX)).to_have_count(1)
         assert_readable(page)
@@ -104,7 +104,7 @@ def test_in_notebook_7_its_keys_are_its_own_too(browser: str, lab: Server) -> No
     # What else Notebook 7 complains of is its own: as long as it loads, it asks for what only JupyterLab has.
     with opened(browser, lab, "device-comparison-7", CELLS, notebook_7=True) as (page, _):
         page.get_by_role("slider", name="Batch size").press("ArrowRight")
-        page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('4 pictures at once')")
+        page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('4 images at once')")
         page.wait_for_timeout(400)  # the kernel is told a little later
         assert state(page)["choice"]["batch_size"] == 4
 
@@ -153,7 +153,7 @@ def test_its_page_reacts_without_kernel_and_network(browser: str, written: Calla
         batch.focus()
         for _ in range(6):
             batch.press("ArrowRight")
-        page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('64 pictures at once')")
+        page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('64 images at once')")
         assert said(page) != first
         page.get_by_label("Phase").select_option("training")
         page.wait_for_function(f"document.querySelector({BOX!r}).textContent.includes('takes a training step')")
@@ -191,11 +191,11 @@ def test_its_budget_line_can_be_dragged(browser: str, written: Callable[[], Path
         page.wait_for_timeout(200)
         after = [text for text in said(page) if "budget of" in text]
         assert before not in after
-        assert any(text.startswith(("Over the budget", "Nobody keeps")) for text in after)
+        assert any(text.startswith(("Over the budget", "Nothing keeps")) for text in after)
 
 
 def test_with_scripts_off_the_sentence_and_the_table_are_there(browser: str, written: Callable[[], Path]) -> None:
     with file_page(browser, written(), java_script_enabled=False) as (page, _):
         text = page.locator("main").inner_text()
-        assert "One picture at a time" in text
+        assert "One image at a time" in text
         assert page.locator("table tbody tr").count() >= 7

@@ -11,9 +11,9 @@ from browser.lab import Server
 from browser.pages import VIEW, add_and_run, axe, file_page, opened, overflowing, save_and_reload, smallest_text
 from playwright.sync_api import expect
 
-from workbench.data import Data
+from workbench.data.datasets import Data
 from workbench.hyperparameters import HyperParameters
-from workbench.search import Trial
+from workbench.training.search import Trial
 from workbench.widgets.hyperparameter_explorer import HyperparameterExplorer
 
 WIDGET = ".wb"
@@ -21,7 +21,7 @@ QUICK = HyperParameters(model="mlp", width=0.125, batch_size=64, learning_rate=0
 CELLS = [
     """
 import workbench as wb
-from workbench.search import Trial
+from workbench.training.search import Trial
 data = wb.load_dataset("digits")
 plan = wb.HyperParameters(model="mlp", width=0.125, batch_size=64, learning_rate=0.05, precision="fp32")
 trials = [
@@ -53,10 +53,10 @@ def trials() -> list[Trial]:
 
 @pytest.fixture(scope="module")
 def page_path(make_data: Callable[..., Data], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    explorer = HyperparameterExplorer(make_data(size=8), QUICK, trials=trials(), pictures=256, device="cpu")
+    explorer = HyperparameterExplorer(make_data(size=8), QUICK, trials=trials(), images=256, device="cpu")
     for learning_rate in (0.05, 0.1):
         explorer.hyperparameters = QUICK.replace(learning_rate=learning_rate)
-        explorer.started += 1
+        explorer.starts += 1
         assert explorer.job
         assert explorer.job.wait(120)
     path = tmp_path_factory.mktemp("explorer") / "explorer.html"
@@ -117,7 +117,7 @@ def test_in_jupyterlab_controls_runs_and_the_search_work_by_keyboard(browser: st
         assert add_and_run(page, "explorer.hyperparameters.learning_rate") == "0.2"
 
         widget.get_by_role("button", name="Run it").press("Enter")
-        widget.locator(".wb-said", has_text="named rightly").wait_for()
+        widget.locator(".wb-status", has_text="classified correctly").wait_for()
         widget.get_by_text("1: ").first.wait_for()
         assert add_and_run(page, "[len(records) > 0 for records in explorer.runs.values()]") == "[True]"
         assert axe(page, VIEW) == []

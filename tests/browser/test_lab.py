@@ -11,7 +11,7 @@ import pytest
 from browser.lab import NOTEBOOKS, Execution, Server
 
 from workbench.errors import WorkbenchError
-from workbench.lab import FIRST_NOTEBOOK, lab_command
+from workbench.teaching.lab import FIRST_NOTEBOOK, lab_command
 
 
 def test_only_who_has_the_token_gets_in(lab: Server) -> None:

@@ -85,19 +85,19 @@ def test_a_widget_in_its_kernels_life(browser: str, lab: Server) -> None:
         assert page.evaluate("() => document.body.dataset.jpThemeLight") == "true"
         assert axe(page, ".good") == overflowing(page, ".good") == []
         assert smallest_text(page, ".good") >= 12
-        told = page.locator(".good output")
+        text = page.locator(".good output")
 
         page.locator(".good input").press("ArrowRight")
-        told.get_by_text("heard 4").wait_for()
+        text.get_by_text("heard 4").wait_for()
         begin(page, "time.sleep(4)")
         slide(page, 5)
-        told.get_by_text("heard 5").wait_for()
+        text.get_by_text("heard 5").wait_for()
         assert not working(page), "a message waits for the cell that runs: ipykernel 7 would hear it, and lose others"
         begin(page, "good.answer = 'from a busy cell'; time.sleep(3)")
-        told.get_by_text("from a busy cell").wait_for()
+        text.get_by_text("from a busy cell").wait_for()
         assert working(page)
         begin(page, "threading.Timer(0.5, setattr, (good, 'answer', 'from a thread')).start(); time.sleep(3)")
-        told.get_by_text("from a thread").wait_for()
+        text.get_by_text("from a thread").wait_for()
         assert working(page)
         assert add_and_run(page, "print(threads, good.choice)") == "['MainThread', 'MainThread'] 5"
 

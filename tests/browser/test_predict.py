@@ -22,11 +22,11 @@ from browser.pages import (
 )
 from playwright.sync_api import expect
 
-from workbench.comparison import Comparison
-from workbench.measurement import Latency, Measurement
+from workbench.comparing.comparison import Comparison
+from workbench.measuring.measurement import Latency, Measurement
 from workbench.widgets.decide import Decide
 from workbench.widgets.predict import Predict
-from workbench.widgets.view import told_there
+from workbench.widgets.view import dated
 
 GUESS = 'section[aria-label^="Predict: How many"]'
 CHOICE = 'section[aria-label^="Predict: Which"]'
@@ -34,7 +34,7 @@ DECIDE = 'section[aria-label^="Decide"]'
 CELLS = (
     """
 import workbench as wb
-from workbench.measurement import Latency, Measurement
+from workbench.measuring.measurement import Latency, Measurement
 guess = wb.Predict("How many times as fast is the biggest?", unit="times as fast", id="browser-race")
 guess""",
     """
@@ -48,7 +48,7 @@ def row(device, size, seconds, **changes):
 modelled = {"origin": "modelled", "source": "modelled from its data sheet", "energy_joules": 0.004}
 rows = [row("CPU", size, 1e-4 * size) for size in (1, 4, 16)]
 rows += [row("Board", size, 2e-3 * size, **modelled) for size in (1, 4, 16)]
-decide = wb.Decide("Which machine for the gate?", wb.Comparison(rows), id="browser-gate")
+decide = wb.Decide("Which machine for the gate?", wb.Comparison.of(rows), id="browser-gate")
 decide""",
 )
 
@@ -59,7 +59,7 @@ def test_guesses_and_decisions_by_keyboard_in_jupyterlab(browser: str, lab: Serv
         page.locator(GUESS).get_by_label("Your guess, a number (times as fast)").focus()
         keys.type("many")
         keys.press("Enter")
-        page.locator(GUESS).get_by_text("“many” is no number of 0 or more").wait_for()
+        page.locator(GUESS).get_by_text("“many” is not a number of 0 or more").wait_for()
         keys.press("Control+a")
         keys.type("3")
         keys.press("Enter")
@@ -140,8 +140,8 @@ def _decide_by_keyboard(page: Any) -> str:
     keys.press("Tab")
     keys.press("Enter")
     form.locator(".wb-card").wait_for()
-    assert "Board with onnx fp32, 1 thread, 4 pictures at once; chosen for its time of a batch (median): 8.00" in shown
-    assert "A modelled figure is too rough to tell whether it keeps within that" in shown
+    assert "Board with onnx fp32, 1 thread, 4 images at once; chosen for its time of a batch (median): 8.00" in shown
+    assert "A modelled figure is too rough to tell whether it stays within that" in shown
     assert form.locator(".wb-card").inner_text().split() == shown.split()
     return shown
 
@@ -162,7 +162,7 @@ def _row(device: str, size: int, seconds: float, **changes: Any) -> Measurement:
 def _three_machines() -> Comparison:
     gpu = {"origin": "recorded", "source": "recorded 2026-01-02, torch 2.15.0", "kind": "cuda", "energy_joules": 0.1}
     modelled = {"origin": "modelled", "source": "modelled from its data sheet", "energy_joules": 0.004}
-    return Comparison(
+    return Comparison.of(
         [_row("AMD EPYC (2 cores)", size, 1e-4 * size, memory_bytes=1000 * size) for size in (1, 4, 1024)]
         + [_row("NVIDIA H100 80GB HBM3", size, 1e-3, **gpu) for size in (1, 4)]
         + [_row("Raspberry Pi 5", size, 2e-3 * size, **modelled) for size in (1, 4)]
@@ -202,7 +202,7 @@ def test_the_browser_words_a_decision_as_python_does(browser: str, tmp_path: Pat
                     form.get_by_label(re.compile("^At most")).fill(typed)
                 choice = {"metric": metric, "limit": limit, "at_most": typed, "words": typed}
                 made = decide.decide(device, "onnx", size, **choice, proof="One that is slower.")
-                assert form.locator(".wb-preview").inner_text() == told_there(" ".join(made["sentences"]))
+                assert form.locator(".wb-preview").inner_text() == dated(" ".join(made["sentences"]))
                 verdicts.add(made["verdict"])
         assert verdicts == {"", "keeps", "breaks", "doubt", "unknown"}
         assert complaints == []
@@ -229,7 +229,7 @@ def _states(folder: Path) -> list[Path]:
     choice = Predict("Which is ahead?", choices=["one core", "the GPU"], record=folder / "b.json")
     late = Predict("How many times as fast?", unit="times as fast", record=folder / "c.json")
     late.reveal(1234.5)
-    late.set_state({"draft": "many", "asked": 1})
+    late.set_state({"draft": "many", "requests": 1})
     decide = Decide("Which machine for the gate?", _three_machines(), record=folder / "d.json")
     pages = [number.to_html(), choice.to_html(), late.to_html(), decide.to_html()]
     number.lock(3)
@@ -263,4 +263,4 @@ def test_a_page_without_a_kernel_shows_what_was_decided_and_asks_nothing(browser
     said = guess.reveal(0.44)
     guess.to_html(tmp_path / "after.html")
     with file_page(browser, tmp_path / "after.html", java_script_enabled=False) as (page, _):
-        assert told_there(said) in page.locator("noscript").inner_text()
+        assert dated(said) in page.locator("noscript").inner_text()

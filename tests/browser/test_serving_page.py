@@ -20,14 +20,14 @@ from PIL import Image
 from playwright.sync_api import expect
 from serving.application import Application, another, application
 
-from workbench.bundle import read_bundle
-from workbench.inference import Predictor
-from workbench.pictures import read_picture
-from workbench.preprocessing import fit_picture
-from workbench.recordings import REFERENCE
+from workbench.bundle.images import read_image
+from workbench.bundle.manifest import read_bundle
+from workbench.bundle.preprocessing import fit_image
+from workbench.folders import REFERENCE
+from workbench.inference.predictor import Predictor
 from workbench.units import format_share
 
-INVITING = "Draw something, or choose a picture."
+INVITING = "Draw something, or choose an image."
 STOPPED = "The application does not answer; is it still running?"
 # What the page asks, as it asks it: all bodies, how many wait for their answer, and how many did so at most.
 WATCH = """
@@ -93,11 +93,9 @@ def answered(page: Any, act: Callable[[], object]) -> tuple[str, list[str]]:
     act()
     quiet = "before => bodies.length > before && !waiting && performance.now() - changed > 600"
     page.wait_for_function(quiet, arg=before)
-    picture = fit_picture(
-        read_picture(base64.b64decode(page.evaluate(LAST))).pixels, read_bundle(REFERENCE).preprocessing
-    )
+    image = fit_image(read_image(base64.b64decode(page.evaluate(LAST))).pixels, read_bundle(REFERENCE).preprocessing)
     predictor = Predictor.from_bundle(REFERENCE, "onnx", threads=1)
-    expected = dict(zip(predictor.labels, predictor(picture[None])[0], strict=True))
+    expected = dict(zip(predictor.labels, predictor(image[None])[0], strict=True))
     shown = dict(page.evaluate("[...document.querySelectorAll('#bars li')].map(row => row.innerText.split(/\\n+/))"))
     assert shown.keys() == expected.keys()
     for label, probability in expected.items():
@@ -153,7 +151,8 @@ def test_a_drawing_is_answered_while_it_is_drawn(browser: str, served: Applicati
         assert page.evaluate("half => [bodies.length > half, most]", half) == [True, 1]
         answered(page, lambda: stroke(page, (0.3, 0.2), (0.4, 0.9)))
         page.wait_for_function(
-            "() => document.querySelector('#heard').textContent === document.querySelector('#sentence').textContent"
+            "() => ['#announcement', '#sentence'].map(id => document.querySelector(id).textContent)"
+            ".every((text, _, [first]) => text === first)"
         )
         assert answered(page, lambda: page.get_by_role("button", name="Undo").click())[0] == first
 
@@ -171,7 +170,7 @@ def test_a_drawing_is_answered_while_it_is_drawn(browser: str, served: Applicati
         assert complaints == []
 
 
-def test_pictures_that_are_there_already(browser: str, served: Application, tmp_path: Path) -> None:
+def test_images_that_are_there_already(browser: str, served: Application, tmp_path: Path) -> None:
     labels = [entry["label"] for entry in read_bundle(REFERENCE).manifest["self_test"]]
     file = tmp_path / "cat.png"
     file.write_bytes(photograph(1, mode="RGBA"))
@@ -179,8 +178,8 @@ def test_pictures_that_are_there_already(browser: str, served: Application, tmp_
         examples = page.locator("#examples button")
         expect(examples).to_have_count(len(labels))
         assert answered(page, examples.nth(1).click)[1] == [f"Its label is {labels[1]}."]
-        sent = read_picture(base64.b64decode(page.evaluate(LAST))).pixels
-        np.testing.assert_array_equal(sent, read_bundle(REFERENCE).self_test_pictures[1])
+        sent = read_image(base64.b64decode(page.evaluate(LAST))).pixels
+        np.testing.assert_array_equal(sent, read_bundle(REFERENCE).self_test_images[1])
         assert answered(page, lambda: stroke(page, (0.2, 0.5), (0.8, 0.5)))[1] == []  # drawn upon, it is another
 
         picked = answered(page, lambda: page.get_by_label("Pick a file").set_input_files(file))
@@ -236,7 +235,7 @@ def test_by_keyboard_alone(browser: str, served: Application) -> None:
         assert complaints == []
 
 
-def test_what_goes_wrong_is_told(browser: str, served: Application, tmp_path: Path) -> None:
+def test_what_goes_wrong_is_reported(browser: str, served: Application, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("dear diary")
     (tmp_path / "big.png").write_bytes(bytes(9_000_000))
     busy = {"left": 0}
@@ -252,8 +251,8 @@ def test_what_goes_wrong_is_told(browser: str, served: Application, tmp_path: Pa
         picker = page.get_by_label("Pick a file")
         answered(page, page.locator("#examples button").nth(0).click)
         picker.set_input_files(tmp_path / "notes.txt")
-        alert(page).get_by_text("notes.txt: is text, not a picture in PNG, JPEG, WebP, GIF or BMP format.").wait_for()
-        assert page.locator("#sentence").inner_text() == "No answer to this picture."
+        alert(page).get_by_text("notes.txt: is text, not an image in PNG, JPEG, WebP, GIF or BMP format.").wait_for()
+        assert page.locator("#sentence").inner_text() == "No answer to this image."
         assert len(complaints) == 1  # Chromium tells each answer of 400 and more
         complaints.clear()
 
@@ -263,7 +262,7 @@ def test_what_goes_wrong_is_told(browser: str, served: Application, tmp_path: Pa
         page.evaluate(HAND_OVER, ["drop", []])
         alert(page).get_by_text("What was dropped is no file.").wait_for()
         page.evaluate(HAND_OVER, ["paste", []])
-        alert(page).get_by_text("The clipboard holds no picture.").wait_for()
+        alert(page).get_by_text("The clipboard holds no image.").wait_for()
         assert page.evaluate("bodies.length") == asked
 
         busy["left"] = 2
@@ -298,7 +297,7 @@ def test_an_application_that_was_stopped_and_one_that_was_swapped(browser: str, 
         own.stop()
         stroke(page, (0.2, 0.5), (0.8, 0.5))
         alert(page).get_by_text(STOPPED).wait_for()
-        assert page.locator("#sentence").inner_text() == "No answer to this picture."
+        assert page.locator("#sentence").inner_text() == "No answer to this image."
         asked = page.evaluate("bodies.length")
         page.get_by_role("button", name="Try again").click()
         page.wait_for_function("asked => bodies.length > asked && !waiting", arg=asked)
@@ -342,13 +341,13 @@ def test_how_it_looks(browser: str, served: Application, width: int, system: str
 
 def test_white_on_black_where_the_network_learned_it_so(browser: str, served: Application) -> None:
     def darker(route: Any) -> None:
-        told = route.fetch().json()
-        told["input"]["mean"] = [0.13]
-        route.fulfill(json=told)
+        text = route.fetch().json()
+        text["input"]["mean"] = [0.13]
+        route.fulfill(json=text)
 
     with visited(browser, served, before=lambda page: page.route("**/card", darker)) as (page, _):
         answered(page, lambda: stroke(page, (0.2, 0.5), (0.8, 0.5)))
-        pixels = read_picture(base64.b64decode(page.evaluate(LAST))).pixels
+        pixels = read_image(base64.b64decode(page.evaluate(LAST))).pixels
         assert pixels[10, 10].max() == 0
         assert pixels[160, 160].min() == 255
 

@@ -26,7 +26,7 @@ def press(page: Any, name: str) -> None:
 
 def test_it_is_held_slowed_and_stopped_by_keyboard_while_cells_run(browser: str, lab: Server) -> None:
     with opened(browser, lab, "training_dashboard", [BEGIN]) as (page, complaints):
-        page.get_by_text("of the validation pictures right").first.wait_for()
+        page.get_by_text("of the validation images right").first.wait_for()
         assert int(add_and_run(page, "len(board.records['run'])")) > 0  # the kernel is free
 
         press(page, "Pause")
@@ -53,8 +53,8 @@ def test_it_is_held_slowed_and_stopped_by_keyboard_while_cells_run(browser: str,
         press(page, "Stop")
         page.get_by_text("run was stopped by you at step").first.wait_for()
         assert page.get_by_role("button", name="Stop").is_disabled()
-        told = add_and_run(page, "record = board.result(); print(0 < record.step < record.steps, model.training)")
-        assert told == "True False"
+        text = add_and_run(page, "record = board.result(); print(0 < record.step < record.steps, model.training)")
+        assert text == "True False"
         assert complaints == []
 
 
@@ -63,8 +63,8 @@ def test_a_page_without_a_kernel_shows_the_ended_runs(
     browser: str, tmp_path: Path, make_data: Any, system: str
 ) -> None:
     from workbench.hyperparameters import HyperParameters
-    from workbench.models import build_model
-    from workbench.training import train
+    from workbench.training.loop import train
+    from workbench.training.models import build_model
     from workbench.widgets.training_dashboard import TrainingDashboard
 
     data = make_data()

@@ -9,7 +9,7 @@ from browser.lab import Server
 from browser.pages import add_and_run, axe, file_page, opened, overflowing, save_and_reload, smallest_text
 
 import workbench as wb
-from workbench.recorder import REFERENCE
+from workbench.folders import REFERENCE
 
 WEIGHTS = REFERENCE / "weights.safetensors"
 ROOT = ".wb"
@@ -45,13 +45,13 @@ def test_a_file_reacts_without_a_kernel(browser: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.html"
     inspector = wb.WeightsInspector(WEIGHTS)
     inspector.to_html(path)
-    told = {tensor["name"]: detail["told"] for tensor, detail in zip(inspector.tensors, inspector.details, strict=True)}
+    text = {tensor["name"]: detail["text"] for tensor, detail in zip(inspector.tensors, inspector.details, strict=True)}
     for width, system in ((1100, "light"), (700, "dark"), (360, "light")):
         with file_page(browser, path, width=width, system=system) as (page, complaints):
             page.locator(".wb svg path").first.wait_for()
             assert page.get_by_text(inspector.sentence).is_visible()
             choose_by_keyboard(page)
-            assert page.locator(".wb-said").inner_text() == told["5.weight"].strip()
+            assert page.locator(".wb-status").inner_text() == text["5.weight"].strip()
             page.get_by_role("img", name="Histogram of 5.weight").wait_for()
             page.get_by_text("What its text says").click()
             assert page.get_by_text("cat, dog, horse").is_visible()

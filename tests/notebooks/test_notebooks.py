@@ -1,4 +1,4 @@
-"""The notebooks: their form, as kept in git, and what comes out when they are run from top to bottom."""
+"""The notebooks: their form in git, and their output when run from top to bottom."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import nbformat
 import pytest
 from browser.lab import NOTEBOOKS, ROOT, Execution
 
-from workbench.checkpoint import load_weights
-from workbench.data import load_dataset
-from workbench.evaluation import evaluate, predict
+from workbench.data.datasets import load_dataset
 from workbench.runs import Run
+from workbench.training.checkpoint import load_weights
+from workbench.training.evaluation import evaluate, predict
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -31,7 +31,7 @@ def test_there_is_a_first_notebook() -> None:
 
 
 @every_notebook
-def test_it_is_kept_without_outputs_and_with_a_kernel(path: Path) -> None:
+def test_it_has_no_outputs_and_a_kernel(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
@@ -46,9 +46,9 @@ def test_it_is_kept_without_outputs_and_with_a_kernel(path: Path) -> None:
 
 
 @every_notebook
-def test_its_cells_are_few_short_and_introduced(path: Path) -> None:
+def test_its_cells_are_few_and_short_and_have_an_introduction(path: Path) -> None:
     cells = cells_of(path)
-    exercises = next(place for place, cell in enumerate(cells) if cell.source.startswith("## Exercises"))
+    exercises = next(index for index, cell in enumerate(cells) if cell.source.startswith("## Exercises"))
     # Besides the exercises, which come last, and a widget that is alone in its cell; the recap counts.
     alone = [
         cell
@@ -65,13 +65,13 @@ def test_its_cells_are_few_short_and_introduced(path: Path) -> None:
             assert before.cell_type == "markdown", f"no prose before:\n{cell.source}"
             assert re.search(r"""^[A-Z✗`*"(].*[.:?)]$""", before.source, flags=re.MULTILINE), before.source
         else:
-            # Every picture has a text for those who do not see it.
+            # Every image has an alternative text.
             assert not re.search(r"!\[\s*\]\(", cell.source)
             assert "<img" not in cell.source or "alt=" in cell.source
 
 
 @every_notebook
-def test_it_says_first_what_it_is_for_and_last_what_came_out(path: Path) -> None:
+def test_it_begins_with_its_aims_and_ends_with_a_recap(path: Path) -> None:
     first, *rest = cells_of(path)
     assert first.source.startswith("# ")
     for promise in ("You will be able to", "**Minutes:**", "**Device:**", "without"):
@@ -106,67 +106,67 @@ def test_run_from_top_to_bottom_every_cell_works_and_nothing_warns(
 
 
 def printed(execution: Execution) -> str:
-    """All that the cells printed, its lines joined and its white space made plain."""
+    """Return all that the cells printed, with white space collapsed."""
     cells = [cell for cell in execution.notebook.cells if cell.cell_type == "code"]
-    said = "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
-    return " ".join(said.split())
+    text = "".join(output.text for cell in cells for output in cell.outputs if output.output_type == "stream")
+    return " ".join(text.split())
 
 
 @every_notebook
-def test_what_it_prints_says_where_its_numbers_come_from(path: Path, executed: Callable[[str], Execution]) -> None:
-    said = printed(executed(path.name))
-    assert "measured" in said
-    assert re.search(r"\d[\d.,]* ?(ms|µs|s|kB|MB|%)", said)
+def test_printed_numbers_have_an_origin_and_units(path: Path, executed: Callable[[str], Execution]) -> None:
+    text = printed(executed(path.name))
+    assert "measured" in text
+    assert re.search(r"\d[\d.,]* ?(ms|µs|s|kB|MB|%)", text)
 
 
 @every_notebook
-def test_no_number_is_typed_into_its_prose(path: Path) -> None:
-    """A figure that was measured once, somewhere, has no place in the prose: the learner's own stands below."""
+def test_its_prose_contains_no_measured_number(path: Path) -> None:
+    """A figure measured once, somewhere else, does not belong in the prose: the learner's own figure is below."""
     for cell in cells_of(path, "markdown"):
         prose = re.sub(r"`[^`]*`|\*\*Minutes:.*", "", cell.source)
-        assert not re.search(r"\d\s*(ms|µs|kB|MB|GB|pictures/s|GFLOP|times as fast|×(?! ?\d))", prose), cell.source
+        assert not re.search(r"\d\s*(ms|µs|kB|MB|GB|images/s|GFLOP|times as fast|×(?! ?\d))", prose), cell.source
 
 
 def test_the_first_lesson_compares_devices_and_trains_nothing(executed: Callable[[str], Execution]) -> None:
     execution = executed("00_start_here.ipynb")
     cells = [cell for cell in execution.notebook.cells if cell.cell_type == "code"]
     assert sum("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs) == 1
-    said = printed(execution)
+    text = printed(execution)
     for word in ("measured here, now", "recorded", "modelled", "does not fit: power", "does not fit: memory"):
-        assert word in said
-    assert re.search(r"32 × 32: ahead is .+ \(measured here, now\)", said)
-    assert re.search(r"One picture at a time, .+ answers in", said)
-    assert re.search(r"one answer takes \S+\s[µm]s", said)
-    assert re.search(r"learning from 128 at once takes \d+× the memory of answering one", said)
-    assert "new: 100 pictures" in said
-    assert "epoch" not in said
+        assert word in text
+    assert re.search(r"32 × 32: ahead is .+ \(measured here, now\)", text)
+    assert re.search(r"One image at a time, .+ answers in", text)
+    assert re.search(r"one answer takes \S+\s[µm]s", text)
+    assert re.search(r"learning from 128 at once takes \d+× the memory of answering one", text)
+    assert "new: 100 images" in text
+    assert "epoch" not in text
 
 
-def test_lesson_02_leaves_a_run_that_the_others_go_on_with(executed: Callable[[str], Execution]) -> None:
+def test_lesson_02_leaves_a_run_that_the_others_use(executed: Callable[[str], Execution]) -> None:
     execution = executed("02_gpu_training.ipynb")
     assert re.search(r"(\d+) of \1 tensors equal those of the run never stopped", printed(execution))
-    # Half of the usual epochs, with the hyper-parameters that lesson 01 found, on pictures that chose nothing.
+    # Half of the usual epochs, with the hyper-parameters that lesson 01 found, on images that chose nothing.
     data, found = load_dataset("animals"), load_weights(Run(execution.folder / "runs" / "lesson").weights)
     answers = predict(found.model, data.test, data.preprocessing)
     assert evaluate(answers, data.test.labels, data.labels).accuracy >= 0.9
     for name in ("03_weight_saving.ipynb", "04_cpu_inference.ipynb", "05_deployment.ipynb"):
-        assert "Going on with the network of ../runs/lesson." in printed(executed(name))
+        assert "Using the network in ../runs/lesson." in printed(executed(name))
 
 
-def test_lesson_03_refuses_what_was_changed_and_runs_no_strangers_code(executed: Callable[[str], Execution]) -> None:
-    said = printed(executed("03_weight_saving.ipynb"))
-    assert "was changed (its SHA-256 does not match)" in said
-    assert "is a pickle (as torch.save writes), not a weights file" in said
-    assert said.endswith("(measured)")
-    assert re.search(r"equal to the last bit: True", said)
+def test_lesson_03_refuses_altered_files_and_runs_no_foreign_code(executed: Callable[[str], Execution]) -> None:
+    text = printed(executed("03_weight_saving.ipynb"))
+    assert "was changed (its SHA-256 does not match)" in text
+    assert "is a pickle (as torch.save writes), not a weights file" in text
+    assert text.endswith("(measured)")
+    assert re.search(r"equal to the last bit: True", text)
 
 
-def test_lesson_05_answers_without_torch_as_with_it(executed: Callable[[str], Execution]) -> None:
-    said = printed(executed("05_deployment.ipynb"))
-    assert re.search(r"100 of 100 answers equal PyTorch's, \d+ right", said)
-    # The application, asked over HTTP; it keeps its bundle where the new one is not whole, and is gone at the end.
-    assert re.search(r"bundle [0-9a-f]{12} at http://127\.0\.0\.1:\d+ listening after", said)
-    assert "100 of 100 answers equal PyTorch's, probabilities off by at most" in said
-    assert re.search(r"16 at once: [\d,]+ requests/s, median", said)
-    assert re.search(r"Refused: .*tampered.* was changed .*goes on", said)
-    assert re.search(r"Done: .* answers from now on, in place of", said)
+def test_lesson_05_answers_alike_with_and_without_torch(executed: Callable[[str], Execution]) -> None:
+    text = printed(executed("05_deployment.ipynb"))
+    assert re.search(r"100 of 100 answers equal PyTorch's, \d+ right", text)
+    # The application, asked over HTTP; it keeps its bundle if the new one was altered, and is gone at the end.
+    assert re.search(r"bundle [0-9a-f]{12} at http://127\.0\.0\.1:\d+ listening after", text)
+    assert "100 of 100 answers equal PyTorch's, probabilities off by at most" in text
+    assert re.search(r"16 at once: [\d,]+ requests/s, median", text)
+    assert re.search(r"Refused: .*tampered.* was changed .*stays in service", text)
+    assert re.search(r"Done: .* is in service now, replacing", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -9,23 +10,28 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import numpy as np
+from PIL import Image
 
-from workbench.bundle import Bundle, read_bundle, write_bundle
-from workbench.recordings import REFERENCE
+from workbench.bundle.manifest import Bundle, read_bundle
+from workbench.bundle.writer import write_bundle
+from workbench.folders import REFERENCE
 
+BUNDLE = read_bundle(REFERENCE)
+PNG = (REFERENCE / "self_test" / "00.png").read_bytes()
 STARTED = re.compile(r"Serving \S+ ([0-9a-f]{12}) \(\S+\) at (http://\S+) with")
 
 
 @dataclass(frozen=True)
 class Application:
-    """A running application. address: without a slash at its end. log: what it wrote to stderr."""
+    """A running application. address: without a trailing slash. log: its stderr."""
 
     process: subprocess.Popen[str]
     address: str
@@ -38,18 +44,18 @@ class Application:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that answer."""
+        """The worker processes."""
         return children_of(self.process.pid)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> int:
-        """Tell it to stop; its exit code."""
+        """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
 
 @contextmanager
 def application(bundle: Path = REFERENCE, *options: str) -> Iterator[Application]:
-    """Serve a bundle on a free port, and leave no process behind."""
+    """Serve a bundle on a free port; no process is left behind."""
     log = Path(tempfile.mkdtemp()) / "log"
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
@@ -60,9 +66,9 @@ def application(bundle: Path = REFERENCE, *options: str) -> Iterator[Application
         )
     assert process.stdout is not None
     try:
-        told = STARTED.match(process.stdout.readline())
-        assert told, log.read_text(encoding="utf-8")
-        yield Application(process, told[2], told[1], log)
+        text = STARTED.match(process.stdout.readline())
+        assert text, log.read_text(encoding="utf-8")
+        yield Application(process, text[2], text[1], log)
     finally:
         left = children_of(process.pid)
         if process.poll() is None:
@@ -79,27 +85,55 @@ def application(bundle: Path = REFERENCE, *options: str) -> Iterator[Application
         shutil.rmtree(log.parent)
 
 
+def run_command(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run a `workbench` command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "workbench", *map(str, words)], capture_output=True, text=True, timeout=120
+    )
+
+
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until a condition holds; fail if it does not."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "the condition was not met in time"
+        time.sleep(0.05)
+
+
 @contextmanager
 def client(served: Application) -> Iterator[httpx.Client]:
-    """Someone who asks it."""
+    """An HTTP client of the application."""
     with httpx.Client(base_url=served.address, timeout=60) as asking:
         yield asking
 
 
+def served_version(asking: httpx.Client) -> str:
+    """The version of the bundle that answers."""
+    return str(asking.post("/classify", content=PNG).json()["model"]["version"])
+
+
+def photo(side: int) -> bytes:
+    """A JPEG of noise, which takes long to decode."""
+    noise = np.random.default_rng(side).integers(0, 255, (side, side, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "JPEG", quality=80)
+    return file.getvalue()
+
+
 def children_of(process: int) -> list[int]:
-    """The processes that this one started and that still run."""
+    """The running child processes."""
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split() if is_running(int(line))]
 
 
 def is_running(process: int) -> bool:
-    """Whether a process exists and is no mere zombie."""
-    told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout.strip()
-    return bool(told) and not told.startswith("Z")
+    """Whether a process exists and is not a zombie."""
+    text = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout.strip()
+    return bool(text) and not text.startswith("Z")
 
 
 def rewritten(folder: Path, bundle: Bundle, **changes: object) -> Bundle:
-    """A sound bundle like `bundle` with other contents: labels=…, self_test_expected=…, engines=…"""
+    """A valid bundle like `bundle` with other contents: labels=…, self_test_expected=…, engines=…"""
     labels = [entry["label"] for entry in bundle.manifest["self_test"]]
     arguments = {
         "labels": bundle.labels,
@@ -108,7 +142,7 @@ def rewritten(folder: Path, bundle: Bundle, **changes: object) -> Bundle:
         "engines": bundle.engines,
         "left_out": bundle.left_out,
         "weights": bundle.weights,
-        "self_test_pictures": bundle.self_test_pictures,
+        "self_test_images": bundle.self_test_images,
         "self_test_labels": labels,
         "self_test_expected": bundle.self_test_expected,
         "hyperparameters": bundle.manifest["hyperparameters"],
@@ -118,11 +152,11 @@ def rewritten(folder: Path, bundle: Bundle, **changes: object) -> Bundle:
 
 
 def another(folder: Path) -> Bundle:
-    """A bundle of the same network that is another version: it was made on another day, so to speak."""
+    """A bundle of the same network with another version."""
     return rewritten(folder, read_bundle(REFERENCE), accuracy=0.5)
 
 
 def failing(folder: Path) -> Bundle:
-    """A whole bundle, rightly sealed, whose network does not give the answers that it promises."""
+    """A bundle with correct checksums whose network does not give the answers it promises."""
     bundle = read_bundle(REFERENCE)
     return rewritten(folder, bundle, self_test_expected=np.roll(bundle.self_test_expected, 1, axis=1))

@@ -1,4 +1,4 @@
-"""Pictures of every kind at /classify: the right answer, or a refusal that says why; never a failure."""
+"""Images of every kind at /classify: the right answer, or a refusal with the reason; never a failure."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ import pytest
 from PIL import Image
 from serving.application import application, client
 
-from workbench.bundle import read_bundle
-from workbench.data import load_dataset
-from workbench.inference import Predictor
-from workbench.pictures import read_picture
-from workbench.preprocessing import fit_picture
-from workbench.recordings import REFERENCE
+from workbench.bundle.images import read_image
+from workbench.bundle.manifest import read_bundle
+from workbench.bundle.preprocessing import fit_image
+from workbench.data.datasets import load_dataset
+from workbench.folders import REFERENCE
+from workbench.inference.predictor import Predictor
 
 BUNDLE = read_bundle(REFERENCE)
-PIXELS = BUNDLE.self_test_pictures[0]
+PIXELS = BUNDLE.self_test_images[0]
 TEXT_FIELD = b"--a\r\nContent-Disposition: form-data; name=x\r\n\r\nhello\r\n--a--\r\n"
 RIGHT = BUNDLE.labels[int(BUNDLE.self_test_expected[0].argmax())]
 
 
 @pytest.fixture(scope="module")
 def asking() -> Iterator[httpx.Client]:
-    with application(REFERENCE, "--max-pictures", "20") as running, client(running) as made:
+    with application(REFERENCE, "--max-images", "20") as running, client(running) as made:
         yield made
 
 
@@ -65,7 +65,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def bomb(side: int) -> bytes:
-    """A PNG of a few kilobytes that says it has `side` × `side` pixels."""
+    """A PNG of a few kilobytes that claims to have `side` × `side` pixels."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     rows = zlib.compress(bytes(10 * (3 * side + 1)), 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
@@ -78,27 +78,27 @@ def ask(asking: httpx.Client, content: bytes) -> dict[str, Any]:
 
 
 def test_answers_are_those_of_eager_pytorch(asking: httpx.Client, predictor: Predictor) -> None:
-    """On the 100 new pictures: the same labels, probabilities within 1e-4, one by one and in forms."""
-    pictures = load_dataset("animals").new.pictures.numpy()
-    expected, found = predictor(pictures), []
-    for picture in pictures[:50]:
-        found.append(ask(asking, png(picture)))
+    """On the 100 new images: the same labels, probabilities within 1e-4, one by one and in forms."""
+    images = load_dataset("animals").new.images.numpy()
+    expected, found = predictor(images), []
+    for image in images[:50]:
+        found.append(ask(asking, png(image)))
     for start in range(50, 100, 10):
-        files = [("picture", (f"{place}.png", png(pictures[place]))) for place in range(start, start + 10)]
+        files = [("image", (f"{place}.png", png(images[place]))) for place in range(start, start + 10)]
         found += asking.post("/classify", files=files).json()["answers"]
-    for told, row in zip(found, expected, strict=True):
-        assert list(told["probabilities"]) == list(BUNDLE.labels)
-        assert np.abs(np.array(list(told["probabilities"].values())) - row).max() < 1e-4
-        assert told["label"] == BUNDLE.labels[row.argmax()]
-        assert told["probability"] == max(told["probabilities"].values())
-        assert told["notes"] == []
+    for text, row in zip(found, expected, strict=True):
+        assert list(text["probabilities"]) == list(BUNDLE.labels)
+        assert np.abs(np.array(list(text["probabilities"].values())) - row).max() < 1e-4
+        assert text["label"] == BUNDLE.labels[row.argmax()]
+        assert text["probability"] == max(text["probabilities"].values())
+        assert text["notes"] == []
 
 
-def test_what_it_tells_beside_the_answer(asking: httpx.Client) -> None:
-    told = asking.post("/classify", content=png()).json()
-    assert told["model"] == {"name": "convnet", "version": BUNDLE.version, "engine": "onnx"}
-    assert 0 < told["seconds"]["decoding"] < 10
-    assert 0 < told["seconds"]["inference"] < 10
+def test_the_answer_names_the_model_and_its_times(asking: httpx.Client) -> None:
+    text = asking.post("/classify", content=png()).json()
+    assert text["model"] == {"name": "convnet", "version": BUNDLE.version, "engine": "onnx"}
+    assert 0 < text["seconds"]["decoding"] < 10
+    assert 0 < text["seconds"]["inference"] < 10
 
 
 @pytest.mark.parametrize(
@@ -117,28 +117,28 @@ def test_what_it_tells_beside_the_answer(asking: httpx.Client) -> None:
     ],
     ids=["png", "large", "jpeg", "webp", "bmp", "gif", "cmyk", "rgba", "animated", "exif"],
 )
-def test_pictures_of_every_kind(asking: httpx.Client, predictor: Predictor, content: bytes, note: str | None) -> None:
-    told = ask(asking, content)
-    picture = fit_picture(read_picture(content).pixels, BUNDLE.preprocessing)
-    expected = predictor(picture[None])[0]
-    assert np.abs(np.array(list(told["probabilities"].values())) - expected).max() < 1e-4
-    assert told["label"] == RIGHT
-    assert note is None or any(note in each for each in told["notes"])
+def test_images_of_every_kind(asking: httpx.Client, predictor: Predictor, content: bytes, note: str | None) -> None:
+    text = ask(asking, content)
+    image = fit_image(read_image(content).pixels, BUNDLE.preprocessing)
+    expected = predictor(image[None])[0]
+    assert np.abs(np.array(list(text["probabilities"].values())) - expected).max() < 1e-4
+    assert text["label"] == RIGHT
+    assert note is None or any(note in each for each in text["notes"])
 
 
 def test_sixteen_bits_a_channel(asking: httpx.Client) -> None:
     grey = np.asarray(Image.fromarray(PIXELS).convert("L"))
     deep = saved(Image.fromarray(grey.astype(np.uint16) * 257), "PNG")
-    told = ask(asking, deep)
-    assert told["notes"] == ["16 bits a channel scaled to 8"]
-    assert told["probabilities"] == ask(asking, saved(Image.fromarray(grey)))["probabilities"]
+    text = ask(asking, deep)
+    assert text["notes"] == ["16 bits per channel scaled to 8"]
+    assert text["probabilities"] == ask(asking, saved(Image.fromarray(grey)))["probabilities"]
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"dear diary", "is text, not a picture"),
+        (b"dear diary", "is text, not an image"),
         (b"<svg></svg>", "is an SVG drawing"),
         (b"%PDF-1.7", "is a PDF document"),
         (bytes(5000), "is of an unknown kind"),
@@ -150,7 +150,7 @@ def test_sixteen_bits_a_channel(asking: httpx.Client) -> None:
         (saved(Image.new("1", (7000, 7000))), "pixels, more than the limit of 40,000,000"),
     ],
 )
-def test_what_cannot_be_read_is_told(asking: httpx.Client, content: bytes, said: str) -> None:
+def test_unreadable_images_are_refused_with_the_reason(asking: httpx.Client, content: bytes, said: str) -> None:
     answer = asking.post("/classify", content=content)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -180,19 +180,19 @@ def test_names_and_media_types_do_not_matter(asking: httpx.Client) -> None:
         ),
     ],
 )
-def test_forms_that_cannot_be_read(asking: httpx.Client, content: bytes, kind: str, status: int, said: str) -> None:
+def test_unreadable_forms_are_refused(asking: httpx.Client, content: bytes, kind: str, status: int, said: str) -> None:
     answer = asking.post("/classify", content=content, headers={"Content-Type": kind})
     assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text
 
 
-def test_one_bad_picture_of_several_is_named(asking: httpx.Client) -> None:
-    files = [("picture", ("cat.png", png())), ("picture", ("dog.png", b"woof"))]
+def test_one_bad_image_of_several_is_named(asking: httpx.Client) -> None:
+    files = [("image", ("cat.png", png())), ("image", ("dog.png", b"woof"))]
     answer = asking.post("/classify", files=files)
     assert (answer.status_code, answer.json()["detail"][:12]) == (422, "dog.png: is ")
 
 
-def test_too_many_pictures(asking: httpx.Client) -> None:
-    files = [("picture", (f"{place}.png", png())) for place in range(21)]
+def test_too_many_images(asking: httpx.Client) -> None:
+    files = [("image", (f"{place}.png", png())) for place in range(21)]
     answer = asking.post("/classify", files=files)
     assert (answer.status_code, "Maximum number of files is 20" in answer.json()["detail"]) == (400, True)
 
@@ -205,13 +205,13 @@ def test_too_large_a_body(asking: httpx.Client) -> None:
     for content in (bytes(8 * 2**20 + 1), chunked()):
         try:
             answer = asking.post("/classify", content=content)
-        except httpx.WriteError:  # it had hung up before all was sent
+        except httpx.WriteError:  # the application closed the connection before all was sent
             continue
         assert (answer.status_code, "larger than the limit of 8.39" in answer.json()["detail"]) == (413, True)
 
 
-def test_a_large_picture_does_not_hold_up_the_others(asking: httpx.Client) -> None:
-    """While pictures are decoded that take long, small ones are answered: more of them than would fit in between."""
+def test_a_large_image_does_not_hold_up_the_others(asking: httpx.Client) -> None:
+    """Small images are answered while large ones are decoded: more of them than would fit in between."""
     noise = np.random.default_rng(0).integers(0, 255, (1500, 1500, 3), dtype=np.uint8)
     slow = saved(Image.fromarray(noise), "JPEG", quality=90)
     done = threading.Event()

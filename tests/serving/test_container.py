@@ -1,4 +1,7 @@
-"""deploy/Dockerfile, step by step, in a plain virtual environment: no container engine is assumed."""
+"""The steps of deploy/Dockerfile, run in a plain virtual environment, without a container engine.
+
+Covers: command_line, supervisor.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.recordings import REFERENCE
+from workbench.folders import REFERENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
@@ -24,7 +27,7 @@ STEPS = re.findall(r"^([A-Z]+)\s+(.+)$", re.sub(r"\\\n\s*", " ", TEXT), flags=re
 
 @dataclass
 class Image:
-    """What the steps have made. bin: of the virtual environment that stands for the image's Python."""
+    """The result of the steps. bin: of the virtual environment that stands for the image's Python."""
 
     root: Path
     bin: Path
@@ -32,7 +35,7 @@ class Image:
     environment: dict[str, str] = field(default_factory=dict)
 
     def path(self, place: str) -> Path:
-        """A path of the image; what is relative is so to its WORKDIR."""
+        """A path in the image; relative paths start at its WORKDIR."""
         return self.root / ("app/" + place if not place.startswith("/") else place[1:])
 
     def variables(self, **more: str) -> dict[str, str]:
@@ -41,7 +44,7 @@ class Image:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """The image, built. Without a network a user's run skips, and CI's fails."""
+    """The image, built. Without internet, CI fails and other runs skip."""
     root = tmp_path_factory.mktemp("image")
     subprocess.run([sys.executable, "-m", "venv", str(root / "python")], check=True)
     made = Image(root, root / "python" / "bin")
@@ -76,7 +79,7 @@ def _copy(image: Image, words: str) -> None:
             shutil.copy(ROOT / source, end)
 
 
-def test_what_it_promises() -> None:
+def test_the_image_is_slim_and_does_not_run_as_root() -> None:
     kinds = [kind for kind, _ in STEPS]
     assert dict(STEPS)["FROM"].endswith("-slim")
     assert kinds.index("USER") > kinds.index("RUN")
@@ -87,8 +90,8 @@ def test_what_it_promises() -> None:
     assert [source for source in copied if f"!{source}" not in ignored] == []
 
 
-def test_it_holds_no_bench_and_little_else(image: Image) -> None:
-    """What is installed without PyTorch: at most 300 MB, pip itself counted."""
+def test_the_image_holds_no_pytorch_and_at_most_300_mb(image: Image) -> None:
+    """pip itself counts."""
     folders = subprocess.run(
         [image.bin / "python", "-c", "import site, json; print(json.dumps(site.getsitepackages()))"],
         capture_output=True,
@@ -105,7 +108,7 @@ def test_it_holds_no_bench_and_little_else(image: Image) -> None:
 
 
 def test_it_starts_answers_and_stops(image: Image) -> None:
-    """It writes nothing but to /tmp, and leaves nothing there."""
+    """It writes to /tmp only, and leaves nothing there."""
     entry = [word.replace("/bundle", str(image.path("/bundle"))) for word in json.loads(dict(STEPS)["ENTRYPOINT"])]
     assert entry[-1] == "0.0.0.0"
     entry[-1] = "127.0.0.1"
@@ -121,18 +124,18 @@ def test_it_starts_answers_and_stops(image: Image) -> None:
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        told = re.search(r"http://\S+:(\d+)", process.stdout.readline())
-        assert told, process.stderr.read()
+        text = re.search(r"http://\S+:(\d+)", process.stdout.readline())
+        assert text, process.stderr.read()
         body = (REFERENCE / "self_test" / "00.png").read_bytes()
-        with urllib.request.urlopen(f"http://127.0.0.1:{told[1]}/classify", data=body, timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{text[1]}/classify", data=body, timeout=30) as answer:
             assert json.load(answer)["answers"][0]["probability"] > 0.5
         (check,) = re.findall(r"CMD (\[.*\])", dict(STEPS)["HEALTHCHECK"])
-        words = json.loads(check.replace(":8000", f":{told[1]}"))
+        words = json.loads(check.replace(":8000", f":{text[1]}"))
         assert subprocess.run([image.bin / words[0], *words[1:]], env=image.variables()).returncode == 0
     finally:
         process.send_signal(signal.SIGTERM)
         errors = process.communicate(timeout=60)[1]
-        print(errors)  # shown where something failed: what the application said of it
+        print(errors)  # pytest shows it if the test fails
     assert process.returncode == 0
     assert "Traceback" not in errors
     assert _files(image.root) == before

@@ -1,4 +1,4 @@
-"""The application attacked and worn: by its own description, by bytes nobody would think of, by hours in minutes.
+"""Fuzzing and endurance: requests generated from the OpenAPI description, random bytes, swaps and restarts under load.
 
 `make stress` runs all of it, `make test` a seeded sample.
 """
@@ -28,12 +28,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from serving.application import Application, another, application, client
 
-from workbench.bundle import read_bundle
-from workbench.recordings import REFERENCE
+from workbench.bundle.manifest import read_bundle
+from workbench.folders import REFERENCE
 
 STRESS = os.environ.get("WORKBENCH_STRESS") == "1"
 BUNDLE = read_bundle(REFERENCE)
-PIXELS = BUNDLE.self_test_pictures
+PIXELS = BUNDLE.self_test_images
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -58,10 +58,10 @@ SEEDS = [
 
 @pytest.mark.stress
 def test_schemathesis_finds_nothing() -> None:
-    """Whatever the OpenAPI description allows, and what it does not, gets an answer that the description names."""
+    """Every request, within the OpenAPI description or not, gets a response that the description lists."""
     with application(REFERENCE, "--workers", "2") as served:
-        # It takes for wrong that a body allowed by the description is refused. But no description can say which bytes
-        # are a picture, nor that a list has as many numbers as its shape says.
+        # Schemathesis reports a refused body that the description allows. But no description can say which bytes are an
+        # image, nor that a list has as many numbers as its shape says.
         command = [Path(sys.executable).parent / "schemathesis", "--no-color", "run", f"{served.address}/openapi.json"]
         command += ["--max-examples", "400" if STRESS else "5", "--seed", "7", "--generation-database", "none"]
         command += ["--exclude-checks", "positive_data_acceptance"]
@@ -76,8 +76,10 @@ def test_schemathesis_finds_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def attacked() -> Iterator[Application]:
-    with application(REFERENCE) as served:
-        yield served
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # what coverage notes would count as its memory
+        with application(REFERENCE) as served:
+            yield served
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +89,14 @@ def asking(attacked: Application) -> Iterator[httpx.Client]:
 
 
 def memory_of(process: int) -> int:
-    """Bytes that are the process's own (Linux)."""
+    """Private memory of a process in bytes (Linux)."""
     text = Path(f"/proc/{process}/smaps_rollup").read_text()
     return sum(1024 * int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_"))
 
 
 @pytest.mark.stress
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process by Linux's means")
-def test_mutated_pictures_are_answered_or_refused_and_leave_nothing_behind(
+def test_mutated_images_are_answered_or_refused_and_leave_nothing_behind(
     attacked: Application, mutated: Callable[[bytes, random.Random], bytes]
 ) -> None:
     count, rng, seen, sizes = 6000 if STRESS else 400, random.Random(5), Counter[int](), []
@@ -108,8 +110,8 @@ def test_mutated_pictures_are_answered_or_refused_and_leave_nothing_behind(
                 seen[answer.status_code] += 1
                 assert answer.status_code in (200, 413, 422), answer.text
                 if answer.status_code == 200:
-                    told = answer.json()["answers"][0]
-                    assert abs(sum(told["probabilities"].values()) - 1) < 1e-3
+                    text = answer.json()["answers"][0]
+                    assert abs(sum(text["probabilities"].values()) - 1) < 1e-3
             sizes.append(memory_of(attacked.workers[0]))
     assert seen[200] > count / 50
     assert seen[422] > count / 50
@@ -134,7 +136,7 @@ def test_mutated_pictures_are_answered_or_refused_and_leave_nothing_behind(
     length=st.none() | st.integers(-2, 3000).map(str) | st.text("0123456789abc \u00e9", max_size=6).map(str.strip),
     encoding=st.sampled_from(["", "", "", "gzip", "deflate", "br"]),
 )
-def test_bytes_nobody_would_think_of(
+def test_random_bytes_are_answered_or_refused(
     asking: httpx.Client, path: str, content: bytes, kind: str, before: bytes, length: str | None, encoding: str
 ) -> None:
     headers = {"Content-Type": kind, "Content-Encoding": encoding}
@@ -148,18 +150,17 @@ def test_bytes_nobody_would_think_of(
 
 
 @pytest.mark.stress
-def test_swaps_restarts_and_ends_lose_nothing(tmp_path: Path) -> None:
-    """Load from clients that ask again where they get no answer, while bundles are swapped, and the application is
-    stopped and started anew.
+def test_swaps_and_restarts_lose_no_request(tmp_path: Path) -> None:
+    """Load from clients that retry when they get no answer, while bundles are swapped and the application restarts.
 
-    Counted as accepted is what a worker has read the head of; as lost what of it got no answer, by the application's
-    own count at its end; as wrong an answer of neither bundle, or not to the picture that was asked about.
+    A request counts as accepted once a worker has read its headers, and as lost if it then got no response, by the
+    application's own count at its end. An answer is wrong if neither bundle gave it, or to another image.
     """
     seconds = 600.0 if STRESS else 15.0
     other, rng = another(tmp_path / "other"), random.Random(3)
     versions = {BUNDLE.version, other.version}
     right = BUNDLE.self_test_expected
-    pngs = [saved(Image.fromarray(picture), "PNG") for picture in PIXELS]
+    pngs = [saved(Image.fromarray(image), "PNG") for image in PIXELS]
     answered, again, wrong = Counter[str](), Counter[str](), []
     place, done = {"address": ""}, threading.Event()
 
@@ -175,11 +176,11 @@ def test_swaps_restarts_and_ends_lose_nothing(tmp_path: Path) -> None:
                 again[type(error).__name__] += 1
                 time.sleep(0.05)
 
-    def judge(which: int, told: dict[str, Any]) -> None:
-        found = np.array(list(told["answers"][0]["probabilities"].values()))
-        if told["model"]["version"] not in versions or np.abs(found - right[which]).max() > 1e-4:
-            wrong.append(told)
-        answered[told["model"]["version"]] += 1
+    def judge(which: int, text: dict[str, Any]) -> None:
+        found = np.array(list(text["answers"][0]["probabilities"].values()))
+        if text["model"]["version"] not in versions or np.abs(found - right[which]).max() > 1e-4:
+            wrong.append(text)
+        answered[text["model"]["version"]] += 1
 
     many = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     bundles = itertools.cycle([other.path, REFERENCE])
@@ -202,10 +203,10 @@ def test_swaps_restarts_and_ends_lose_nothing(tmp_path: Path) -> None:
                 for thread in many:
                     thread.join()
             assert served.stop(signal.SIGTERM) == 0
-            told = served.log.read_text(encoding="utf-8")
-            (lost,) = re.findall(r"requests answered, ([\d,]+) cut off", told)
+            text = served.log.read_text(encoding="utf-8")
+            (lost,) = re.findall(r"requests answered, ([\d,]+) cut off", text)
             cut_off += int(lost.replace(",", ""))
-            assert "Traceback" not in told
+            assert "Traceback" not in text
     print(
         f"{sum(answered.values()):,} answered in {lives} lives, by version {dict(answered)}; asked again: {dict(again)}"
     )

@@ -1,4 +1,4 @@
-# Solutions of lesson 02. Whoever hands out the release of `workbench classroom build` does not hand out this folder.
+# Solutions of lesson 02. Do not hand out this folder together with the release of `workbench classroom build`.
 
 # %% 02-optimizer
 guess = 1.0

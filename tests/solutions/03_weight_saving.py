@@ -1,4 +1,4 @@
-# Solutions of lesson 03. Whoever hands out the release of `workbench classroom build` does not hand out this folder.
+# Solutions of lesson 03. Do not hand out this folder together with the release of `workbench classroom build`.
 
 # %% 03-size
 guess = 1_000_000

@@ -1,4 +1,4 @@
-# Solutions of lesson 05. Whoever hands out the release of `workbench classroom build` does not hand out this folder.
+# Solutions of lesson 05. Do not hand out this folder together with the release of `workbench classroom build`.
 
 # %% 05-left
 files = [path for path in REFERENCE.rglob("*") if path.is_file()]
@@ -10,8 +10,8 @@ measured = (REFERENCE / "model.onnx").stat().st_size / total
 import numpy as np
 
 
-def prepare(pictures, mean, std):
-    normalised = (pictures / 255 - np.array(mean)) / np.array(std)
+def prepare(images, mean, std):
+    normalised = (images / 255 - np.array(mean)) / np.array(std)
     return normalised.transpose(0, 3, 1, 2).astype(np.float32)
 
 
@@ -19,14 +19,14 @@ def prepare(pictures, mean, std):
 import numpy as np
 
 
-def accept(picture):
-    if not isinstance(picture, np.ndarray):
-        raise ValueError(f"A picture is a NumPy array, and this is a {type(picture).__name__}.")
-    if picture.dtype != np.uint8:
-        raise ValueError(f"The pixels are whole numbers of type uint8, and these are {picture.dtype}.")
-    if picture.shape != (32, 32, 3):
-        raise ValueError(f"A picture has 32 rows, 32 columns and 3 colours, and this has the shape {picture.shape}.")
-    return picture
+def accept(image):
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"An image is a NumPy array, and this is a {type(image).__name__}.")
+    if image.dtype != np.uint8:
+        raise ValueError(f"The pixels are whole numbers of type uint8, and these are {image.dtype}.")
+    if image.shape != (32, 32, 3):
+        raise ValueError(f"An image has 32 rows, 32 columns and 3 colours, and this has the shape {image.shape}.")
+    return image
 
 
 # %% 05-tamper

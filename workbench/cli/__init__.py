@@ -5,25 +5,25 @@ from __future__ import annotations
 import importlib
 import sys
 
-from workbench.cli.console import run_command, say
-from workbench.processor import let_idle_threads_sleep
+from workbench.cli.console import echo, run_command
+from workbench.machine.threads import block_idle_threads
 
-# Each adds its commands to the app, in the order of --help; none loads what its commands work with, and none postpones
-# its annotations: typer would compile each of them from text, twice.
+# In the order of --help. Each module registers its commands with the app and imports what they work with only when one
+# runs. None postpones its annotations: Typer would compile every one of them from text, twice.
 _COMMANDS = ("machine", "compare", "bench", "deliver", "serve", "classroom")
 
 
 def main() -> None:
-    """Entry point of the `workbench` command."""
-    let_idle_threads_sleep()
+    """Run the `workbench` command with the arguments of this process, and exit with its code."""
+    block_idle_threads()
     run_command(_serve if sys.argv[1:2] == ["serve"] else _run_app)
 
 
 def _serve() -> int:
-    """As the app would, without loading it."""
+    """Run `workbench serve` without importing the app, which its start would pay for."""
     from workbench.serving import command_line
 
-    return command_line.serve(sys.argv[2:], say)
+    return command_line.serve(sys.argv[2:], echo)
 
 
 def _run_app() -> object:

@@ -1,4 +1,4 @@
-"""Commands that deliver: export, classify, and the whole workflow."""
+"""The commands that deliver: export, classify, and the whole workflow."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from workbench.cli.app import (
     DataName,
     DeviceName,
     Epochs,
+    FinishedRun,
     LearningRate,
     ModelName,
     Out,
@@ -23,92 +24,82 @@ from workbench.cli.app import (
     Size,
     app,
 )
-from workbench.cli.console import Bar, print_json, progress_bar, say
+from workbench.cli.console import Bar, echo, print_json, progress_bar
 
 
 @app.command(epilog="Example:  workbench export runs/animals-1")
-def export(
-    run: Annotated[Path | None, typer.Argument(help="Folder of a run; by default the newest under runs/.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make the bundle that leaves the bench, and prove that it answers as the trained network does."""
+def export(run: FinishedRun = None, as_json: AsJson = False) -> None:
+    """Make the bundle that leaves the bench, and verify that it answers like the trained network."""
     from workbench.units import format_bytes, format_share
     from workbench.workflow import export_run, load_run_data
 
-    found = choices.run(run, "weights.safetensors")
+    found = choices.find_run(run, "weights.safetensors")
     with progress_bar() as progress:
         bar = Bar(progress)
         bundle = export_run(found, load_run_data(found, bar), bar)
     if as_json:
-        parities = {name: dict(engine.parity) for name, engine in bundle.engines.items()}
-        sizes = {name: len(engine.content) for name, engine in bundle.engines.items()}
-        left_out = {name: dict(about) for name, about in bundle.left_out.items()}
         print_json(
             {
                 "bundle": str(bundle.path),
                 "accuracy": bundle.accuracy,
-                "parity": parities,
-                "bytes": sizes,
-                "left_out": left_out,
+                "parity": {name: dict(engine.parity) for name, engine in bundle.engines.items()},
+                "bytes": {name: len(engine.content) for name, engine in bundle.engines.items()},
+                "left_out": {name: dict(about) for name, about in bundle.left_out.items()},
             }
         )
         return
     for name, engine in bundle.engines.items():
         parity = engine.parity
-        say(
+        echo(
             f"{name}: {format_bytes(len(engine.content))}, accuracy {format_share(engine.accuracy)}, same answer as "
-            f"PyTorch on {format_share(parity['agreement'])} of {parity['pictures']:,} test pictures, probabilities "
+            f"PyTorch on {format_share(parity['agreement'])} of {parity['images']:,} test images, probabilities "
             f"differ by at most {parity['largest_difference']:.1e}"
         )
     for name, about in bundle.left_out.items():
-        say(f"{name}: left out, because {about['reason']}")
-    say(f"Bundle: {bundle.path}")
+        echo(f"{name}: left out, because {about['reason']}")
+    echo(f"Bundle: {bundle.path}")
 
 
 @app.command(epilog="Example:  workbench classify my-cat.jpg my-dog.png --bundle runs/animals-1/bundle")
 def classify(
-    pictures: Annotated[
-        list[Path], typer.Argument(metavar="PICTURE…", help="Picture files: PNG, JPEG, WebP, GIF, BMP.")
-    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files: PNG, JPEG, WebP, GIF, BMP.")],
     bundle: Annotated[
-        Path | None, typer.Option(help="A bundle; by default that of the newest run under runs/.")
+        Path | None, typer.Option(help="A bundle.", show_default="that of the newest run under runs/")
     ] = None,
     engine: Annotated[str, typer.Option(help="onnx, onnx-int8, eager or compiled.")] = "onnx",
-    top: Annotated[int, typer.Option(min=1, help="How many of the most probable labels to show.")] = 3,
-    threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 1,
+    top: Annotated[int, typer.Option(min=1, help="Number of most probable labels to show.")] = 3,
+    threads: Annotated[int, typer.Option(min=1, help="Number of processor cores to use.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Name what is in pictures, with a bundle. Unreadable pictures are told; they make the exit code 2."""
-    from workbench.inference import Predictor
-    from workbench.pictures import PictureError, read_picture
-    from workbench.preprocessing import fit_picture
-    from workbench.runs import latest_run
+    """Classify images with a bundle. An unreadable image is reported, and makes the exit code 2."""
+    from workbench.bundle.images import ImageError, read_image
+    from workbench.bundle.preprocessing import fit_image
+    from workbench.inference.predictor import Predictor
+    from workbench.serving.command_line import bundle_folder
 
-    folder = bundle or latest_run("bundle").bundle
-    if (folder / "bundle").is_dir():
-        folder = folder / "bundle"  # the folder of a run was named
+    folder = bundle_folder(bundle)
     predictor = Predictor.from_bundle(folder, engine, threads=threads)
     results: list[dict[str, Any]] = []
-    for path in pictures:
+    for path in images:
         try:
-            picture = read_picture(path)
-        except PictureError as error:
-            results.append({"picture": str(path), "error": str(error)})
+            image = read_image(path)
+        except ImageError as error:
+            results.append({"image": str(path), "error": str(error)})
             continue
-        probabilities = predictor(fit_picture(picture.pixels, predictor.preprocessing)[None])[0]
+        probabilities = predictor(fit_image(image.pixels, predictor.preprocessing)[None])[0]
         order = probabilities.argsort()[::-1][:top]
         answers = [{"label": predictor.labels[k], "probability": float(probabilities[k])} for k in order]
-        results.append({"picture": str(path), "answers": answers, "notes": list(picture.notes)})
+        results.append({"image": str(path), "answers": answers, "notes": list(image.notes)})
     if as_json:
-        print_json({"bundle": str(folder), "engine": engine, "pictures": results})
+        print_json({"bundle": str(folder), "engine": engine, "images": results})
     else:
         for result in results:
-            say(_answer_line(result))
+            echo(_format_answer(result))
     if any("error" in result for result in results):
         raise typer.Exit(2)
 
 
-@app.command(epilog="Example:  workbench workflow --data ~/my-pictures --out runs/mine")
+@app.command(epilog="Example:  workbench workflow --data ~/my-images --out runs/mine")
 def workflow(
     data: DataName = None,
     size: Size = None,
@@ -125,77 +116,63 @@ def workflow(
     resume: Resume = None,
     as_json: AsJson = False,
 ) -> None:
-    """All five steps: hyper-parameters, training, weight saving, CPU inference, a bundle and a report."""
+    """Run all five steps: hyper-parameters, training, weight saving, CPU inference, a bundle and a report."""
+    options = dict(locals())
     import json
 
-    from workbench.devices import find_device
-    from workbench.workflow import Clock, begin_run, load_run_data, require_test, run_workflow
+    from workbench.machine.devices import find_device
+    from workbench.workflow import Stopwatch, run_workflow
 
-    typed = choices.typed(locals())
-    cpu, clock = find_device("cpu").description, Clock()
     find_device(device)
     with progress_bar() as progress:
-        bar = Bar(progress)
-        others = {"data": data, "size": size, "out": out, "set": settings, "hyperparameters": settings_file}
-        run = None if resume is None else choices.resumed(resume, typed, others)
-        with clock.step("data", cpu, "drawn or read, split, and kept packed in the cache"):
-            loaded = choices.load(data or choices.DATA, size, bar) if run is None else load_run_data(run, bar)
-        choices.notes(loaded, bar)
-        require_test(loaded)
-        if run is None:
-            with clock.step("hyper-parameters", cpu, "chosen, and their cost computed"):
-                hyperparameters = choices.hyperparameters(loaded, settings_file, settings, typed, bar)
-            run = choices.new_run(loaded, out)
-            begin_run(run, loaded, data or choices.DATA, size, hyperparameters)
-        records = run_workflow(run, loaded, device=device, resume=resume is not None, clock=clock, progress=bar)
-        choices.follow(records, bar, run, "workflow")
+        bar, stopwatch = Bar(progress), Stopwatch()
+        run, loaded = choices.prepare_run(options, bar, stopwatch=stopwatch, tested=True)
+        records = run_workflow(run, loaded, device=device, resume=resume is not None, stopwatch=stopwatch, progress=bar)
+        choices.show_records(records, bar, run, "workflow")
     summary = json.loads(run.summary.read_text(encoding="utf-8"))
     if as_json:
         print_json(summary)
     else:
-        _tell(summary)
+        _show_summary(summary)
 
 
-def _answer_line(result: dict[str, Any]) -> str:
-    from workbench.sealed import shortened
+def _format_answer(result: dict[str, Any]) -> str:
     from workbench.units import format_share
+    from workbench.wording import shorten
 
-    picture = shortened(result["picture"], 200)
+    image = shorten(result["image"], 200)
     if "error" in result:
         return f"not read: {result['error']}"
     answers = ", ".join(
-        f"{shortened(answer['label'])} {format_share(answer['probability'])}" for answer in result["answers"]
+        f"{shorten(answer['label'])} {format_share(answer['probability'])}" for answer in result["answers"]
     )
     notes = f"   ({'; '.join(result['notes'])})" if result["notes"] else ""
-    return f"{picture}: {answers}{notes}"
+    return f"{image}: {answers}{notes}"
 
 
-def _tell(summary: dict[str, Any]) -> None:
-    """The figures of a workflow, for a person."""
+def _show_summary(summary: dict[str, Any]) -> None:
     from workbench.units import format_bytes, format_seconds, format_share
 
-    say()
-    say(
-        f"{summary['model']} on {summary['data']}: {format_share(summary['test_accuracy'])} of "
-        f"{summary['test_pictures']:,} test pictures right (± {100 * summary['test_margin']:.1f} points, 95 %)"
+    echo(
+        f"\n{summary['model']} on {summary['data']}: {format_share(summary['test_accuracy'])} of "
+        f"{summary['test_images']:,} test images correct (± {100 * summary['test_margin']:.1f} points, 95 %)"
     )
-    if summary["new_pictures"]:
-        say(f"new pictures: {format_share(summary['new_accuracy'])} of {summary['new_pictures']} right")
-    say(
-        "time, measured:  " + ", ".join(f"{name} {format_seconds(value)}" for name, value in summary["seconds"].items())
-    )
-    say("sizes:  " + ", ".join(f"{name} {format_bytes(count)}" for name, count in summary["sizes"].items()))
+    if summary["new_images"]:
+        echo(f"new images: {format_share(summary['new_accuracy'])} of {summary['new_images']} correct")
+    seconds = ", ".join(f"{name} {format_seconds(value)}" for name, value in summary["seconds"].items())
+    echo(f"time, measured:  {seconds}")
+    echo("sizes:  " + ", ".join(f"{name} {format_bytes(count)}" for name, count in summary["sizes"].items()))
     for row in summary["latency"]:
-        say(_latency_line(row))
-    say(f"report: {summary['report']}")
+        echo(_format_latency(row))
+    echo(f"report: {summary['report']}")
 
 
-def _latency_line(row: dict[str, Any]) -> str:
+def _format_latency(row: dict[str, Any]) -> str:
     from workbench.units import format_seconds
 
-    latency, pictures, threads = row["latency"], row["batch_size"], row["threads"]
+    latency, images, threads = row["latency"], row["batch_size"], row["threads"]
     return (
-        f"{row['engine']}: {format_seconds(latency['p50'])} for {pictures} picture{'s' * (pictures > 1)} on {threads} "
+        f"{row['engine']}: {format_seconds(latency['p50'])} for {images} image{'s' * (images > 1)} on {threads} "
         f"thread{'s' * (threads > 1)} (median of {latency['count']:,}, 90 % within {format_seconds(latency['p90'])}; "
         f"{row['origin']} on this CPU)"
     )

@@ -1,4 +1,4 @@
-"""Commands about this machine: doctor, devices, lab."""
+"""The commands about this machine: doctor, devices, lab."""
 
 from typing import Annotated
 
@@ -6,13 +6,13 @@ import typer
 
 from workbench.cli import console
 from workbench.cli.app import AsJson, app
-from workbench.cli.console import print_json, say
+from workbench.cli.console import echo, print_json
 
 
 @app.command(epilog="Example:  workbench doctor")
 def doctor(as_json: AsJson = False) -> None:
-    """Say what this machine is, what is missing, and how to mend it. Ends with 1 where something does not work."""
-    from workbench.doctor import examine
+    """Check this machine: what works, what is missing, how to fix it. Exits with 1 if something does not work."""
+    from workbench.machine.doctor import examine
 
     findings = examine()
     signs = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
@@ -21,16 +21,16 @@ def doctor(as_json: AsJson = False) -> None:
         print_json({"problems": problems, "findings": [finding.to_mapping() for finding in findings]})
     else:
         for finding in findings:
-            say(f"{signs[finding.level]}  {finding.subject}: {finding.what}")
-            if finding.mend:
-                say(f"         mend it: {finding.mend}")
+            echo(f"{signs[finding.level]}  {finding.subject}: {finding.message}")
+            if finding.fix:
+                echo(f"         fix: {finding.fix}")
     raise typer.Exit(1 if problems else 0)
 
 
 @app.command(epilog="Example:  workbench devices --json")
 def devices(as_json: AsJson = False) -> None:
     """List the devices of this machine that can run a network."""
-    from workbench.devices import list_devices
+    from workbench.machine.devices import list_devices
     from workbench.units import format_bytes
 
     found = list_devices()
@@ -50,10 +50,10 @@ def devices(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example:  workbench lab --no-browser")
 def lab(
-    notebook: Annotated[str, typer.Argument(help="The notebook to open.")] = "notebooks/00_start_here.ipynb",
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address instead of opening it.")] = False,
+    notebook: Annotated[str, typer.Argument(help="Notebook to open.")] = "notebooks/00_start_here.ipynb",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open no browser.")] = False,
 ) -> None:
-    """Open JupyterLab on the first notebook: on this machine only (127.0.0.1), with a token."""
-    from workbench.lab import open_lab
+    """Open JupyterLab on the first notebook, for this machine only (127.0.0.1) and with a token."""
+    from workbench.teaching.lab import open_lab
 
     raise typer.Exit(open_lab(notebook, browser=not no_browser))

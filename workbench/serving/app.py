@@ -1,8 +1,8 @@
-"""The routes: the Open Inference Protocol for programs, /classify for pictures, a page for people."""
+"""The routes: the Open Inference Protocol for programs, /classify for image files, a page for people."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,185 +11,197 @@ import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from workbench.sealed import versions
 from workbench.serving import descriptions, tensors
-from workbench.serving.card import card, example
+from workbench.serving.card import example_png, network_card
 from workbench.serving.classify import classify
 from workbench.serving.docs import docs_page
-from workbench.serving.intake import Gone
-from workbench.serving.metrics import Metered
+from workbench.serving.intake import ClientGone
+from workbench.serving.javascript import join_modules
+from workbench.serving.metrics import MetricsMiddleware
 from workbench.serving.network import Network
 from workbench.serving.problems import Problem
 from workbench.serving.service import INLINE_BYTES, Service
+from workbench.wording import versions
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = ("elements.js", "numbers.js", "paper.js", "page.js")  # read one after the other, as one file
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-ROUTES = frozenset({"classify", "infer", "live", "ready", "metrics", "card", "page", "docs", "openapi.json"})
-
+COUNTED_ROUTES = frozenset({"classify", "infer", "live", "ready", "metrics", "card", "page", "docs", "openapi.json"})
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Operation(NamedTuple):
-    """A route and what /openapi.json says of it."""
+    """A route and its OpenAPI description."""
 
     method: str
     path: str
     endpoint: Endpoint
-    about: descriptions.About
+    description: descriptions.OperationObject
 
 
 def build_app(service: Service) -> ASGIApp:
-    """The application of one worker."""
-    own_version = versions()["workbench"]  # read from the disk: once, not for each request
-    # The first that fits is taken: those that are in a hurry come first.
-    operations = [*_pictures(service), *_protocol(service, own_version), *_people(service)]
+    """Build the ASGI application of one worker."""
+    server_version = versions()["workbench"]  # reads a file: once, not for each request
+    # Starlette takes the first route that matches, so the time-critical ones come first.
+    operations = [
+        *_image_operations(service),
+        *_InferenceProtocol(service, server_version).operations(),
+        *_information_operations(service),
+    ]
     routes = [Route(each.path, each.endpoint, methods=[each.method]) for each in operations]
-    app = Starlette(routes=routes + _pages(operations, own_version), exception_handlers=_problems())
-    return Metered(app, service.metrics, ROUTES)
+    app = Starlette(routes=routes + _static_routes(operations, server_version), exception_handlers=_EXCEPTION_HANDLERS)
+    return MetricsMiddleware(app, service.metrics, COUNTED_ROUTES)
 
 
-def _pictures(service: Service) -> Iterator[Operation]:
-    async def classify_pictures(request: Request) -> Response:
+def _image_operations(service: Service) -> Iterator[Operation]:
+    async def classify_images(request: Request) -> Response:
         return Response(await classify(service, request), media_type="application/json")
 
-    yield Operation("POST", "/classify", classify_pictures, descriptions.CLASSIFY)
+    yield Operation("POST", "/classify", classify_images, descriptions.CLASSIFY)
 
 
-def _protocol(service: Service, own_version: str) -> Iterator[Operation]:
-    def named(name: str, version: str | None = None) -> Network:
-        network = service.network
-        if name != network.name:
-            raise Problem(HTTPStatus.NOT_FOUND, f"There is no model of this name here, only {network.name!r}.")
-        if version not in (None, network.version):
-            raise Problem(HTTPStatus.NOT_FOUND, f"{network.name} is here in the version {network.version} only.")
-        return network
+class _InferenceProtocol:
+    """The endpoints of the Open Inference Protocol, version 2."""
 
-    async def infer(request: Request) -> Response:
-        network = named(**request.path_params)
+    def __init__(self, service: Service, server_version: str) -> None:
+        self._service, self._server_version = service, server_version
+
+    def operations(self) -> Iterator[Operation]:
+        def get(path: str, endpoint: Endpoint, summary: str, schema: dict[str, Any], *errors: int) -> Operation:
+            described = descriptions.json_operation("Open Inference Protocol", summary, schema, *errors)
+            return Operation("GET", path, endpoint, described)
+
+        infer = descriptions.infer_operation(self._service.network)
+        for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            yield Operation("POST", f"{path}/infer", self.infer, infer)
+            yield get(f"{path}/ready", self.model_ready, "Is the model ready?", descriptions.MODEL_READY, 404)
+            yield get(path, self.model, "The model's inputs and outputs.", descriptions.MODEL, 404)
+        yield get("/v2/health/live", self.live, "Is the process alive?", descriptions.LIVE)
+        ready = "Is the application ready? It only listens once it is."
+        yield get("/v2/health/ready", self.ready, ready, descriptions.READY)
+        yield get("/v2", self.server, "The server's name and version.", descriptions.SERVER)
+
+    async def infer(self, request: Request) -> Response:
+        service = self._service
+        network = self._network(**request.path_params)
         body = await service.intake.admit(request)
         try:
-            content = await service.unpacked(request, body)
+            content = await service.decoded_body(request, body)
             length = tensors.json_length(request.headers.get(tensors.JSON_LENGTH), content)
 
             def read() -> tensors.TensorRequest:
-                return tensors.read_request(content, length, network.shape, service.options.max_pictures)
+                return tensors.read_request(content, length, network.shape, service.options.max_images)
 
-            asked = read() if length <= INLINE_BYTES else await service.aside(read)
-            probabilities, _ = await service.infer(network, asked.pictures)
+            tensor_request = read() if length <= INLINE_BYTES else await service.in_thread(read)
+            probabilities, _ = await service.infer(network, tensor_request.images)
         finally:
-            service.intake.leave(body)
-        answer, headers = tensors.write_answer(network, asked, probabilities)
+            service.intake.release(body)
+        answer, headers = tensors.write_response(network, tensor_request, probabilities)
         return Response(answer, headers=headers)
 
-    async def live(_: Request) -> Response:
-        return _json({"live": True})
+    async def model(self, request: Request) -> Response:
+        return JSONResponse(tensors.metadata(self._network(**request.path_params)))
 
-    async def ready(_: Request) -> Response:
-        return _json({"ready": True})
+    async def model_ready(self, request: Request) -> Response:
+        return JSONResponse({"name": self._network(**request.path_params).name, "ready": True})
 
-    async def server(_: Request) -> Response:
-        return _json({"name": "workbench", "version": own_version, "extensions": ["binary_tensor_data"]})
+    async def live(self, _: Request) -> Response:
+        return JSONResponse({"live": True})
 
-    async def model(request: Request) -> Response:
-        return _json(tensors.metadata(named(**request.path_params)))
+    async def ready(self, _: Request) -> Response:
+        return JSONResponse({"ready": True})
 
-    async def model_ready(request: Request) -> Response:
-        return _json({"name": named(**request.path_params).name, "ready": True})
+    async def server(self, _: Request) -> Response:
+        extensions = ["binary_tensor_data"]
+        return JSONResponse({"name": "workbench", "version": self._server_version, "extensions": extensions})
 
-    def get(path: str, endpoint: Endpoint, summary: str, schema: dict[str, Any], *wrong: int) -> Operation:
-        about = descriptions.telling("Open Inference Protocol", summary, schema, *wrong)
-        return Operation("GET", path, endpoint, about)
-
-    for model_path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
-        yield Operation("POST", f"{model_path}/infer", infer, descriptions.infer(service.network))
-        yield get(f"{model_path}/ready", model_ready, "Whether it can infer.", descriptions.MODEL_READY, 404)
-        yield get(model_path, model, "What goes in and what comes out.", descriptions.MODEL, 404)
-    yield get("/v2/health/live", live, "Whether the process answers.", descriptions.LIVE)
-    yield get("/v2/health/ready", ready, "Whether it can infer. It does not listen before it can.", descriptions.READY)
-    yield get("/v2", server, "Who serves.", descriptions.SERVER)
+    def _network(self, name: str, version: str | None = None) -> Network:
+        """Return the network with this name and version. Raises Problem if another one is served."""
+        network = self._service.network
+        if name != network.name:
+            raise Problem(HTTPStatus.NOT_FOUND, f"No model of this name is served, only {network.name!r}.")
+        if version not in (None, network.version):
+            raise Problem(HTTPStatus.NOT_FOUND, f"{network.name} is served in version {network.version} only.")
+        return network
 
 
-def _people(service: Service) -> Iterator[Operation]:
-    async def tell(_: Request) -> Response:
-        return _json(card(service.network, service.options))
+def _information_operations(service: Service) -> Iterator[Operation]:
+    async def card(_: Request) -> Response:
+        return JSONResponse(network_card(service.network, service.options))
 
-    async def picture(request: Request) -> Response:
-        place = request.path_params["place"]
-        content = example(service.network, int(place)) if place.isdecimal() and len(place) < 6 else None
+    async def example(request: Request) -> Response:
+        index = request.path_params["index"]
+        content = example_png(service.network, int(index)) if index.isdecimal() and len(index) < 6 else None
         if content is None:
-            count = len(service.network.bundle.self_test_pictures)
-            raise Problem(HTTPStatus.NOT_FOUND, f"The bundle brings {count} pictures: 0 to {count - 1}.")
+            count = len(service.network.bundle.self_test_images)
+            raise Problem(HTTPStatus.NOT_FOUND, f"The bundle has {count} example images: 0 to {count - 1}.")
         return Response(content, media_type="image/png")
 
     async def metrics(_: Request) -> Response:
-        content, kind = await service.aside(service.metrics.exposition)
-        return Response(content, headers={"Content-Type": kind})
+        content, media_type = await service.in_thread(service.metrics.exposition)
+        return Response(content, headers={"Content-Type": media_type})
 
-    about = descriptions.telling("For people", "What the bundle says of its network.", descriptions.CARD)
-    yield Operation("GET", "/card", tell, about)
-    yield Operation("GET", "/examples/{place}.png", picture, descriptions.EXAMPLE)
+    described = descriptions.json_operation("For people", "The network's card, from its bundle.", descriptions.CARD)
+    yield Operation("GET", "/card", card, described)
+    yield Operation("GET", "/examples/{index}.png", example, descriptions.EXAMPLE)
     yield Operation("GET", "/metrics", metrics, descriptions.METRICS)
 
 
-def _pages(operations: list[Operation], own_version: str) -> list[Route]:
-    """What /openapi.json does not describe: itself, and what a browser shows."""
-    described = descriptions.document(own_version, ((each.method, each.path, each.about) for each in operations))
+def _static_routes(operations: list[Operation], server_version: str) -> list[Route]:
+    """Return the routes that /openapi.json leaves out: itself, and the files of the page."""
+    openapi = descriptions.document(server_version, ((each.method, each.path, each.description) for each in operations))
     files = {
         "/": ("text/html", (PAGE / "index.html").read_bytes()),
         "/page.css": ("text/css", (PAGE / "page.css").read_bytes()),
-        "/page.js": ("text/javascript", b"\n".join((PAGE / name).read_bytes() for name in SCRIPTS)),
-        "/docs": ("text/html", docs_page(described).encode()),
-        "/openapi.json": ("application/json", orjson.dumps(described)),
+        "/page.js": ("text/javascript", join_modules(PAGE / "page.js").encode()),
+        "/docs": ("text/html", docs_page(openapi).encode()),
+        "/openapi.json": ("application/json", orjson.dumps(openapi)),
     }
-    return [Route(path, _constant(content, kind)) for path, (kind, content) in files.items()]
+    return [Route(path, _constant(content, media_type)) for path, (media_type, content) in files.items()]
 
 
-def _problems() -> dict[Any, Callable[[Request, Exception], Awaitable[Response]]]:
-    """How each kind of failure is answered."""
-
-    async def problem(_: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
-        return error.response()
-
-    async def gone(_: Request, error: Exception) -> Response:
-        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
-
-    async def http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        said = {
-            HTTPStatus.NOT_FOUND: "There is nothing at this address: /docs tells what there is.",
-            HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not answered at this address: /docs tells what is.",
-        }
-        detail = said.get(HTTPStatus(error.status_code), str(error.detail))
-        return Problem(error.status_code, detail, _plain(error.headers)).response()
-
-    async def failed(_: Request, error: Exception) -> Response:
-        detail = "The application failed on this request; its log says where. This is a mistake in the application."
-        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
-
-    return {Problem: problem, Gone: gone, HTTPException: http, Exception: failed}
-
-
-def _constant(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+def _constant(content: bytes, media_type: str) -> Endpoint:
     async def constant(_: Request) -> Response:
-        return Response(content, headers=HEADERS, media_type=kind)
+        return Response(content, headers=HEADERS, media_type=media_type)
 
     return constant
 
 
-def _json(value: Mapping[str, Any]) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
 
 
-def _plain(headers: Mapping[str, str] | None) -> dict[str, str]:
-    return dict(headers or {})
+async def _on_client_gone(_: Request, error: Exception) -> Response:
+    return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    details = {
+        HTTPStatus.NOT_FOUND: "Nothing is at this address; /docs lists what is.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"This address does not accept {request.method}; /docs lists what it does.",
+    }
+    detail = details.get(HTTPStatus(error.status_code), str(error.detail))
+    return Problem(error.status_code, detail, error.headers).response()
+
+
+async def _on_failure(_: Request, error: Exception) -> Response:
+    detail = "The application failed on this request; its log shows where. This is a bug in the application."
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+
+
+_EXCEPTION_HANDLERS: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+    Problem: _on_problem,
+    ClientGone: _on_client_gone,
+    HTTPException: _on_http_exception,
+    Exception: _on_failure,
+}

@@ -1,4 +1,4 @@
-"""What a person is told of the network that answers: all of it stands in the bundle's manifest."""
+"""The network's card and example images, all taken from the bundle's manifest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from workbench.serving.network import Network
 from workbench.serving.options import Options
 
 
-def card(network: Network, options: Options) -> dict[str, Any]:
-    """Plain values: who it is, what it was proved to do, what it takes, and the pictures it brings along."""
+def network_card(network: Network, options: Options) -> dict[str, Any]:
+    """Return the card as JSON values: identity, accuracy and parity, input, provenance, examples and limits."""
     bundle = network.bundle
     engine, manifest = bundle.engine(network.engine), bundle.manifest
     height, width, channels = network.shape
-    about = manifest["about"].get("data")
+    data = manifest["about"].get("data")
     return {
         "name": network.name,
         "version": network.version,
@@ -35,28 +35,28 @@ def card(network: Network, options: Options) -> dict[str, Any]:
             "height": height,
             "width": width,
             "channels": channels,
-            "mean": list(bundle.preprocessing.mean),  # dark pictures are drawn in white on black
+            "mean": list(bundle.preprocessing.mean),  # for dark training images the page draws white on black
         },
-        "data": about if isinstance(about, str) else None,
+        "data": data if isinstance(data, str) else None,
         "hyperparameters": manifest["hyperparameters"],
         "versions": manifest["versions"],
         "examples": [
-            {"picture": f"/examples/{place}.png", "label": entry["label"]}
-            for place, entry in enumerate(manifest["self_test"])
+            {"image": f"/examples/{index}.png", "label": entry["label"]}
+            for index, entry in enumerate(manifest["self_test"])
         ],
         "limits": {
             "body_bytes": options.max_body_bytes,
             "pixels": options.max_pixels,
-            "pictures": options.max_pictures,
+            "images": options.max_images,
         },
     }
 
 
-def example(network: Network, place: int) -> bytes | None:
-    """One of the bundle's pictures as a PNG; None where it has no such picture."""
-    pictures = network.bundle.self_test_pictures
-    if not 0 <= place < len(pictures):
+def example_png(network: Network, index: int) -> bytes | None:
+    """Return a self-test image of the bundle as a PNG, or None if there is none with this index."""
+    images = network.bundle.self_test_images
+    if not 0 <= index < len(images):
         return None
-    picture, file = pictures[place], io.BytesIO()
-    Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).save(file, format="PNG")
+    image, file = images[index], io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, format="PNG")
     return file.getvalue()

@@ -1,7 +1,7 @@
-"""`workbench serve`: its arguments, and the start of the application.
+"""The command line of `workbench serve`.
 
-Read by argparse: in production a start counts, and Typer, which reads all other commands, would be a third of what it
-imports.
+It uses argparse: the start time counts in production, and Typer, which reads all other commands, would be a third of
+what it imports.
 """
 
 from __future__ import annotations
@@ -19,72 +19,73 @@ from workbench.errors import WorkbenchError
 from workbench.runs import latest_run
 from workbench.serving.options import Options
 
-_NEEDED = ("starlette", "uvicorn", "httptools", "orjson", "python_multipart", "prometheus_client")
-_ABOUT = """\
+_REQUIRED = ("starlette", "uvicorn", "httptools", "orjson", "python_multipart", "prometheus_client")
+_DESCRIPTION = """\
 Serve a bundle over HTTP, without PyTorch: a page, /classify, the Open Inference Protocol, /metrics, /docs.
 
-SIGTERM or Ctrl+C finishes what was accepted. `workbench swap` takes another bundle, SIGHUP this folder's again."""
+SIGTERM or Ctrl+C finishes accepted requests first. `workbench swap` switches to another bundle, SIGHUP reloads this
+one's folder."""
 _HELP = {
-    "host": "127.0.0.1: this machine only; 0.0.0.0: whoever can reach it",
-    "port": "where it listens; 0 takes any that is free",
-    "workers": "processes that answer; one for each core is plenty",
-    "threads": "cores that one worker computes with",
+    "host": "127.0.0.1: this machine only; 0.0.0.0: every network it is on",
+    "port": "port to listen on; 0 takes any free one",
+    "workers": "processes that answer; one per core is plenty",
+    "threads": "cores one worker computes on",
     "engine": "onnx or onnx-int8",
-    "max_body_bytes": "of one request",
-    "max_pixels": "of one picture",
-    "max_pictures": "of one request",
-    "max_waiting": "requests waiting in one worker; more get 503",
-    "max_connections": "open connections of one worker",
-    "request_seconds": "a client may take to send a request",
-    "drain_seconds": "given to accepted requests at the end",
+    "max_body_bytes": "largest request body",
+    "max_pixels": "largest image",
+    "max_images": "most images in one request",
+    "max_waiting": "most requests waiting in one worker; further ones get 503",
+    "max_connections": "most open connections of one worker",
+    "request_seconds": "time a client may take to send a request",
+    "drain_seconds": "grace period for accepted requests at the end",
 }
 
 
-def serve(arguments: Sequence[str], say: Callable[[str], None]) -> int:
-    """Do what `workbench serve ARGUMENTS` does; its exit code. say: told the lines of the result.
+def serve(arguments: Sequence[str], echo: Callable[[str], None]) -> int:
+    """Run `workbench serve ARGUMENTS` and return its exit code; `echo` prints lines of the result.
 
-    Raises WorkbenchError for arguments that cannot be, for what is not installed, and as `supervisor.serve` does.
+    Raises WorkbenchError for invalid arguments, for missing packages, and as `supervisor.serve` does.
     """
-    given = vars(_parser().parse_args(arguments))
-    missing = [name for name in _NEEDED if find_spec(name) is None]
+    values = vars(_parser().parse_args(arguments))
+    missing = [name for name in _REQUIRED if find_spec(name) is None]
     if missing:
         raise WorkbenchError(f"The application needs {', '.join(missing)}: pip install '.[serve]' brings them.")
-    bundle, with_stdin = given.pop("bundle"), given.pop("stop_with_stdin")
-    options = Options(**given)
-    # NumPy computes nothing here; its threads would only take memory from every worker.
+    bundle, with_stdin = values.pop("bundle"), values.pop("stop_with_stdin")
+    options = Options(**values)
+    # NumPy does no linear algebra here; OpenBLAS's threads would only take memory in every worker.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from workbench.serving import supervisor
 
-    return supervisor.serve(bundle_folder(bundle), options, say, sys.stdin if with_stdin else None)
+    return supervisor.serve(bundle_folder(bundle), options, echo, sys.stdin if with_stdin else None)
 
 
-def bundle_folder(named: Path | None) -> Path:
-    """The bundle that a command names, by itself or by its run; without a name, that of the newest run."""
-    folder = named or latest_run("bundle").bundle
+def bundle_folder(path: Path | None) -> Path:
+    """Return the bundle at `path`, which may also be a run that holds one; by default the newest run's."""
+    folder = path or latest_run("bundle").bundle
     return folder / "bundle" if (folder / "bundle").is_dir() else folder
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise WorkbenchError(f"{message} (workbench serve --help tells what there is)")
+        raise WorkbenchError(f"{message} (see workbench serve --help)")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="workbench serve",
-        description=_ABOUT,
+        description=_DESCRIPTION,
         epilog="Example:  workbench serve runs/animals-1/bundle --workers 2",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("bundle", nargs="?", type=Path, help="a bundle; by default that of the newest run under runs/")
     for field in fields(Options):
-        told = f"{_HELP[field.name]} (default: {field.default})"
+        help_text = f"{_HELP[field.name]} (default: {field.default})"
         name = f"--{field.name.replace('_', '-')}"
-        parser.add_argument(name, type=type(field.default), default=field.default, help=told)
+        parser.add_argument(name, type=type(field.default), default=field.default, help=help_text)
     parser.add_argument(
         "--stop-with-stdin",
         action="store_true",
-        help="stop when standard input closes: whoever started it has gone",
+        help="stop when standard input closes, which means that the parent process has ended",
     )
     return parser

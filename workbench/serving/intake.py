@@ -1,4 +1,4 @@
-"""What may come in: how large, how much at once; the rest is told so before it costs anything."""
+"""Limits on request bodies and on requests in progress, enforced before a request costs anything."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from workbench.serving.options import Options
 from workbench.serving.problems import Problem, busy
 from workbench.units import format_bytes
 
-BODIES_AT_ONCE = 16  # as many of the largest may be on their way to one worker
+CONCURRENT_BODIES = 16  # bodies of the largest size that one worker holds in memory
 
 
-class Gone(Exception):
-    """The client hung up before it had asked."""
+class ClientGone(Exception):
+    """The client disconnected before its request was complete."""
 
 
 class Intake:
-    """The door of one worker. receiving: bytes of bodies that it holds. waiting: requests read and not yet answered."""
+    """Admission control of one worker.
+
+    receiving: bytes of request bodies in memory. waiting: requests read and not yet answered.
+    """
 
     def __init__(self, options: Options, gauge: Gauge) -> None:
         self._options, self._gauge = options, gauge
@@ -29,10 +32,9 @@ class Intake:
         self.waiting = 0
 
     async def admit(self, request: Request) -> bytes:
-        """Read the whole body and take a place among those that will be answered soon; `leave` gives both back.
+        """Read the whole body and count the request as waiting, until `release` is called with that body.
 
-        Raises Problem for a body that is too large, while too many are on their way, and where all places are taken;
-        Gone.
+        Raises Problem for a body over the limit, and if too many bodies or requests are in progress; ClientGone.
         """
         limit, held, parts, more = self._options.max_body_bytes, 0, [], True
         stated = request.headers.get("content-length", "")
@@ -42,13 +44,13 @@ class Intake:
             while more:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
-                    raise Gone
+                    raise ClientGone
                 part, more = message.get("body", b""), message.get("more_body", False)
                 held += len(part)
                 self.receiving += len(part)
                 if held > limit:
                     raise _too_large(limit)
-                if self.receiving > BODIES_AT_ONCE * limit:
+                if self.receiving > CONCURRENT_BODIES * limit:
                     raise busy("Too many large requests are on their way.")
                 parts.append(part)
             if self.waiting >= self._options.max_waiting:
@@ -60,37 +62,40 @@ class Intake:
         self._gauge.inc()
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         try:
-            # Whoever came at the same moment is counted before the first of them is computed.
+            # Yield once, so that requests that arrived in the same moment are all counted before the first is computed.
             await asyncio.sleep(0)
         except BaseException:
-            self.leave(body)
+            self.release(body)
             raise
         return body
 
-    def leave(self, body: bytes) -> None:
-        """An admitted request was answered, or never will be."""
+    def release(self, body: bytes) -> None:
+        """End an admitted request, answered or not."""
         self.receiving -= len(body)
         self.waiting -= 1
         self._gauge.dec()
 
 
-def unpack(body: bytes, encoding: str, limit: int) -> bytes:
-    """A body sent with Content-Encoding gzip or deflate. Raises Problem for another, a damaged or too large one."""
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Return a body without its Content-Encoding, gzip or deflate.
+
+    Raises Problem for any other encoding, a damaged body, and one that grows beyond `limit` bytes.
+    """
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        detail = "Content-Encoding: send the body as it is, or packed with gzip or deflate."
+        detail = "Content-Encoding: send the body as it is, or compressed with gzip or deflate."
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept-Encoding": "gzip, deflate"})
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # either of the two, by its first bytes
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # detects gzip or zlib by its first bytes
     try:
-        content = unpacker.decompress(body, limit + 1)
+        content = decompressor.decompress(body, limit + 1)
     except zlib.error as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not whole {encoding}: {error}.") from error
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not valid {encoding}: {error}.") from error
     if len(content) > limit:
         raise _too_large(limit)
-    if not unpacker.eof:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not whole {encoding}: it ends too early.")
+    if not decompressor.eof:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not valid {encoding}: it ends too early.")
     return content
 
 
 def _too_large(limit: int) -> Problem:
-    detail = f"The body is larger than the limit of {format_bytes(limit)}. Send smaller pictures, or fewer at once."
+    detail = f"The body is larger than the limit of {format_bytes(limit)}. Send smaller or fewer images in a request."
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, {"Connection": "close"})

@@ -1,7 +1,7 @@
-"""What Prometheus is told, added up over all workers.
+"""Prometheus metrics, summed over all workers.
 
-The workers write into files that they share (prometheus_client's multiprocess mode): whichever of them is asked, the
-answer counts for all. That mode is chosen by PROMETHEUS_MULTIPROC_DIR, before prometheus_client is first imported.
+The workers write to shared files (prometheus_client's multiprocess mode), so whichever of them is scraped reports for
+all. prometheus_client selects that mode by PROMETHEUS_MULTIPROC_DIR when it is first imported.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-# Seconds: from a tenth of a millisecond, which a small network needs, to the patience of a client.
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+# Seconds, from a tenth of a millisecond (a small network) to the limit of a client's patience.
 _BUCKETS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_HUNG_UP = 499  # as servers count what got no answer: the client had left, or the worker had to go
+_NO_RESPONSE = 499  # nginx's status for a request without a response: the client left, or the worker had to stop
 
 
 class Metrics:
-    """The counters of one worker."""
+    """The metrics of one worker."""
 
     def __init__(self) -> None:
         self._registry = own = CollectorRegistry()
@@ -29,48 +29,45 @@ class Metrics:
         )
         self._seconds = Histogram(
             "workbench_request_seconds",
-            "From the head of a request to the end of its answer.",
+            "From the request's headers to the end of the response.",
             ["route"],
             buckets=_BUCKETS,
             registry=own,
         )
         self.decoding = Histogram(
-            "workbench_decoding_seconds", "Decoding one picture, waiting not counted.", buckets=_BUCKETS, registry=own
+            "workbench_decoding_seconds", "Decoding one image, without queueing.", buckets=_BUCKETS, registry=own
         )
         self.inference = Histogram(
-            "workbench_inference_seconds",
-            "One call of the network, waiting not counted.",
-            buckets=_BUCKETS,
-            registry=own,
+            "workbench_inference_seconds", "One call of the network, without queueing.", buckets=_BUCKETS, registry=own
         )
-        self.answers = Counter("workbench_answers", "Pictures, by the label of their answer.", ["label"], registry=own)
+        self.answers = Counter("workbench_answers", "Images, by predicted label.", ["label"], registry=own)
         self.waiting = Gauge(
             "workbench_waiting", "Requests read and not yet answered.", multiprocess_mode="livesum", registry=own
         )
         self._workers = Gauge(
             "workbench_workers",
-            "Workers that answer with this bundle.",
+            "Workers that serve this bundle.",
             ["name", "version"],
             multiprocess_mode="livesum",
             registry=own,
         )
-        self._swaps = Counter("workbench_swaps", "Bundles taken up by a worker while it ran.", registry=own)
+        self._swaps = Counter("workbench_swaps", "Bundles swapped in by a running worker.", registry=own)
 
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
-        self._requests.labels(route, status or _HUNG_UP).inc()
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """Count a finished request; status 0 stands for no response."""
+        self._requests.labels(route, status or _NO_RESPONSE).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def network(self, name: str, version: str, before: tuple[str, str] | None = None) -> None:
-        """A worker answers with this network now, and no longer with the one `before`."""
-        if before:
-            self._workers.labels(*before).set(0)
+    def set_network(self, name: str, version: str, previous: tuple[str, str] | None = None) -> None:
+        """Record the network this worker serves from now on, and the (name, version) that it replaces."""
+        if previous:
+            self._workers.labels(*previous).set(0)
             self._swaps.inc()
         self._workers.labels(name, version).set(1)
 
     def exposition(self) -> tuple[bytes, str]:
-        """The metrics of all workers in Prometheus' text format, and its media type."""
-        if FOLDER not in os.environ:
+        """Return the metrics of all workers in Prometheus' text format, and its media type."""
+        if FOLDER_VARIABLE not in os.environ:
             return generate_latest(self._registry), CONTENT_TYPE_LATEST
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
@@ -78,38 +75,41 @@ class Metrics:
 
 
 def totals() -> tuple[int, int]:
-    """Of all workers, the living and the dead: requests that were answered, and those that were cut off unanswered."""
-    registry, counts = CollectorRegistry(), {True: 0, False: 0}
+    """Return how many requests all workers, living and dead, have answered and have cut off without an answer."""
+    registry, answered, cut_off = CollectorRegistry(), 0, 0
     MultiProcessCollector(registry)
     for family in registry.collect():
         for sample in family.samples:
             if sample.name == "workbench_requests_total":
-                counts[sample.labels["status"] != str(_HUNG_UP)] += int(sample.value)
-    return counts[True], counts[False]
+                if sample.labels["status"] == str(_NO_RESPONSE):
+                    cut_off += int(sample.value)
+                else:
+                    answered += int(sample.value)
+    return answered, cut_off
 
 
-class Metered:
-    """Counts and times each request to an app. routes: the last parts of the paths that are told apart."""
+class MetricsMiddleware:
+    """ASGI middleware that counts and times requests. routes: last path segments that are counted separately."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, routes: frozenset[str]) -> None:
         self._app, self._metrics, self._routes = app, metrics, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start, status = time.perf_counter(), 0
 
-        async def watched(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send_and_note_status)
         finally:
             last = scope["path"].rpartition("/")[2] or "page"
             route = last if last in self._routes else "other"
-            self._metrics.request(route, status, time.perf_counter() - start)
+            self._metrics.count_request(route, status, time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""A bundle at work: its network in ONNX Runtime, proved by the pictures that travel with it."""
+"""The network of a bundle in ONNX Runtime, accepted only if it passes the bundle's self-test."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.bundle import Bundle
+from workbench.bundle.manifest import Bundle
+from workbench.bundle.onnx_session import OnnxSession
+from workbench.bundle.self_test import judge_self_test
 from workbench.errors import WorkbenchError
-from workbench.onnx_session import OnnxSession
-from workbench.self_test import judge_self_test
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """What answers. name, version: as clients ask for it. seconds: that one picture took here, the quickest of five."""
+    """A network ready to answer.
+
+    name, version: as they appear in the URLs of the Open Inference Protocol. seconds: time for one image here, the
+    fastest of five runs.
+    """
 
     bundle: Bundle
     engine: str
@@ -28,20 +32,19 @@ class Network:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of a picture as it goes in."""
-        wanted = self.bundle.preprocessing
-        return wanted.height, wanted.width, wanted.channels
+        """(height, width, channels) of an input image."""
+        return self.bundle.preprocessing.shape
 
 
 def open_network(bundle: Bundle, engine: str, threads: int) -> Network:
-    """Load `engine` of a bundle and hold it to its self-test.
+    """Load `engine` of a bundle and run its self-test.
 
-    Raises WorkbenchError where the engine is not in the bundle, cannot be run, or does not answer as it should.
+    Raises WorkbenchError if the bundle lacks the engine, the engine cannot run, or the self-test fails.
     """
     session = OnnxSession(bundle.engine(engine).content, threads)
-    answers = session(bundle.self_test_pictures)
+    answers = session(bundle.self_test_images)
     if answers.shape != bundle.self_test_expected.shape:
-        raise WorkbenchError(f"{bundle.path}: {engine} gives {answers.shape}, not a number for each of its labels.")
+        raise WorkbenchError(f"{bundle.path}: {engine} returns {answers.shape}, not one number for each label.")
     test = judge_self_test(bundle, engine, answers)
     if not test.passed:
         raise WorkbenchError(f"{bundle.path} fails its own self-test: {test.failure}")
@@ -51,11 +54,11 @@ def open_network(bundle: Bundle, engine: str, threads: int) -> Network:
         name=re.sub(r"[^\w.-]+", "-", bundle.model, flags=re.ASCII).strip("-") or "network",
         version=bundle.version,
         session=session,
-        seconds=min(_timed(session, bundle.self_test_pictures[:1]) for _ in range(5)),
+        seconds=min(_time(session, bundle.self_test_images[:1]) for _ in range(5)),
     )
 
 
-def _timed(session: OnnxSession, pictures: NDArray[np.uint8]) -> float:
+def _time(session: OnnxSession, images: NDArray[np.uint8]) -> float:
     start = time.perf_counter()
-    session(pictures)
+    session(images)
     return time.perf_counter() - start

@@ -1,6 +1,6 @@
-"""What is answered where something is wrong: problem details (RFC 9457), one sentence that names it and the way out.
+"""Error responses as problem details (RFC 9457): one sentence that names what is wrong and how to fix it.
 
-The member "error" repeats the sentence: clients of the Open Inference Protocol look for it there.
+The member "error" repeats the sentence, because clients of the Open Inference Protocol read it there.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "error"],
     "properties": {
-        "type": {"type": "string", "description": "about:blank: the status says it all"},
+        "type": {"type": "string", "description": "about:blank, as the status says enough"},
         "title": {"type": "string", "description": "the status in words"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "description": "what is wrong, and the way out"},
-        "error": {"type": "string", "description": "the same, where the Open Inference Protocol has it"},
+        "detail": {"type": "string", "description": "what is wrong, and how to fix it"},
+        "error": {"type": "string", "description": "the detail again, where the Open Inference Protocol expects it"},
     },
 }
 
 
 class Problem(Exception):
-    """Ends a request. status: of HTTP, 400 to 599. detail: a sentence for whoever asked."""
+    """An error that ends a request. status: HTTP status, 400 to 599. detail: a sentence for the client."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -35,11 +35,11 @@ class Problem(Exception):
         self.title = HTTPStatus(status).phrase
 
     def response(self) -> Response:
-        """As it is sent."""
+        """Return the Starlette response."""
         return Response(self.content(), self.status, self.headers, MEDIA_TYPE)
 
     def content(self) -> bytes:
-        """The JSON of it."""
+        """Return the JSON body."""
         return orjson.dumps(
             {
                 "type": "about:blank",
@@ -51,6 +51,6 @@ class Problem(Exception):
         )
 
 
-def busy(what: str) -> Problem:
-    """503: too much at once, come back in a second."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{what} Ask again in a second.", {"Retry-After": "1"})
+def busy(reason: str) -> Problem:
+    """Return a 503 that asks the client to retry in a second."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason} Ask again in a second.", {"Retry-After": "1"})

@@ -1,131 +1,208 @@
-function render({model, el}) {
-  const {templates, metrics, limits, doubt, nothing, lengths} = model.get("words");
-  const root = box(model, el, `Decide: ${model.get("question")}`);
-  const live = model.get("live") !== false;
-  let revising = false, waiting = false;  // whether a decision is being replaced; whether the kernel has yet to answer
+// A decision between devices: which one, for which figure, within which limit, and what would refute it.
 
-  const draft = {device: "", setting: "", batch_size: 0, metric: "latency", limit: "none", at_most: "", words: "", proof: "",
-    ...model.get("draft")};
-  const put = (name, value) => { draft[name] = value; draw(); tellKernel(model, {draft: {...draft}}); };
-  const pick = (label, name, read = value => value) =>
-    choice({label, options: [], value: "", change: value => put(name, read(value)), kernel: true});
-  const device = pick("Device", "device"), setting = pick("Engine and precision", "setting");
-  const size = pick("Batch size", "batch_size", Number), metric = pick("Chosen for its", "metric");
-  const limit = pick("A limit to keep", "limit");
-  const atMost = written("input", "at_most", 20), words = written("input", "words", lengths[0]), proof = written("textarea", "proof", lengths[1]);
+import { h, uid } from "../serving/page/elements.js";
+import { commas } from "../serving/page/numbers.js";
+import { button, dropdown, KERNEL, note, statusLine } from "./controls.js";
+import { decisionSentences } from "./decision_text.js";
+import { createRoot, isLive, observe, setText, update } from "./frame.js";
 
-  const card = h("div", {class: "wb-card", tabindex: "-1"});
-  const when = h("p", {class: "wb-note"});
-  const revise = button("Revise", () => { revising = true; draw(); device.control.focus(); }, {"data-kernel": true});
-  const again = button("Look for new measurements", () => tellKernel(model, {refreshed: model.get("refreshed") + 1}), {"data-kernel": true});
-  const preview = h("p", {class: "wb-preview"});
-  const problem = h("p", {class: "wb-bad"});
-  const form = h("form", {class: "wb-decide", novalidate: true, onsubmit: decide},
-    h("div", {class: "wb-controls"}, device.element, setting.element, size.element, metric.element),
-    h("div", {class: "wb-controls"}, limit.element, atMost.element, words.element),
-    proof.element, h("p", {class: "wb-label"}, "As it would read"), preview,
-    h("div", {class: "wb-controls"},
-      h("button", {type: "submit", class: "wb-button wb-main", "data-kernel": true}, "Decide"),
-      button("Keep the decision as it is", () => { revising = false; draw(); card.focus(); }, {class: "wb-button wb-keep"})));
-  const empty = h("p", {}, nothing);
-  const status = announcer();
-  const kept = h("p", {class: "wb-note"});
-  const without = h("p", {class: "wb-note", hidden: live}, "This page has no kernel: nothing can be decided in here.");
-  root.append(h("h3", {}, model.get("question")), card, when, revise, form, empty, again, h("div", {role: "alert"}, problem), status, kept, without);
+const EMPTY = {
+  device: "",
+  setting: "",
+  batch_size: 0,
+  metric: "latency",
+  limit: "none",
+  at_most: "",
+  words: "",
+  proof: "",
+};
+const unique = values => [...new Set(values)];
 
-  function written(kind, name, most) {
-    const id = uid(name);
-    const control = h(kind, {id, maxlength: most, autocomplete: "off", "data-kernel": true, rows: kind === "textarea" ? 3 : null,
-      inputmode: name === "at_most" ? "decimal" : null, size: name === "at_most" ? 10 : null,
-      oninput: () => { draft[name] = control.value; draw(); }, onchange: () => put(name, control.value)}, kind === "textarea" ? draft[name] : "");
-    if (kind === "input") control.value = draft[name];
-    const label = h("label", {for: id}, {words: "In your words", proof: `What could prove it wrong (at most ${most} characters)`}[name] ?? "");
-    return {element: h("div", {class: `wb-field wb-${name}`}, label, control), control, label};
-  }
-  function decide(event) {
-    event.preventDefault();
-    waiting = true;
-    draw();
-    tellKernel(model, {draft: {...draft}, asked: model.get("asked") + 1});
-  }
-  function answered() {
-    const inside = form.contains(document.activeElement);
-    waiting = false;
-    if (!model.get("problem")) revising = false;
-    draw();
-    if (inside && form.hidden) card.focus();
-  }
-
-  // What workbench/decisions.py says of a choice; a test compares the two.
-  function readNumber(text, unit) {
-    let bare = text.trim();
-    if (unit && bare.endsWith(unit)) bare = bare.slice(0, -unit.length).trim();
-    if (/^\d{1,3}(,\d{3})+(\.\d*)?$/.test(bare)) bare = bare.replaceAll(",", "");
-    else if (/^\d*,\d+$/.test(bare)) bare = bare.replace(",", ".");
-    return {number: /^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(bare) ? Number(bare) : NaN, bare: bare};
-  }
-  function verdict(offer, unit, factor) {
-    const {number} = readNumber(draft.at_most, unit);
-    if (!unit || !Number.isFinite(number)) return "";
-    if (!offer?.held[draft.limit]) return "unknown";
-    const value = offer.held[draft.limit][0], most = number * factor;
-    if (offer.modelled && value < most * doubt && most < value * doubt) return "doubt";
-    return value <= most ? "keeps" : "breaks";
-  }
-  function sentences(offer) {
-    const line = text => text.trim().replace(/\s+/g, " ").replace(/\.+$/, "");
-    const figure = offer?.figures[draft.metric], [title, unit, factor] = limits[draft.limit];
-    const batch = draft.batch_size === 1 ? templates.one : fill(templates.many, {count: commas(draft.batch_size)});
-    const facts = {...draft, batch, metric: metrics[draft.metric], value: figure?.[1], origin: offer?.origin};
-    const must = draft.limit === "other" ? line(draft.words) || "…"
-      : fill(templates["at most"], {title, unit, at_most: readNumber(draft.at_most, unit).bare || "…"});
-    const held = verdict(offer, unit, factor);
-    return [
-      fill(templates[figure ? "figure" : "no figure"], facts),
-      draft.limit === "none" ? templates.none : fill(templates.limit, {limit: must}),
-      ...(held ? [fill(templates[held], {value: offer?.held[draft.limit]?.[1], origin: offer?.origin})] : []),
-      fill(templates.proof, {proof: line(draft.proof) || "…"}),
-    ];
-  }
-
-  function draw() {
-    const offers = model.get("offers"), decision = model.get("decision");
-    const settled = decision && !revising, unique = values => [...new Set(values)];
-    card.hidden = when.hidden = !decision;
-    card.replaceChildren(...(decision?.sentences ?? []).map((said, place) => h("p", {
-      class: place === 0 ? "wb-said" : place === 2 && decision.verdict === "breaks" ? "wb-bad" : null}, said)));
-    when.textContent = model.get("told_when");
-    revise.hidden = !live || !settled || !offers.length;
-    form.hidden = !live || settled || !offers.length;
-    form.querySelector(".wb-keep").hidden = !decision;
-    empty.hidden = !live || offers.length > 0 || Boolean(decision);
-    again.hidden = !live || !model.get("grows") || settled;
-    problem.textContent = waiting || !live ? "" : model.get("problem");
-    kept.textContent = model.get("kept");
-    const told = waiting ? "Deciding …" : "";
-    if (status.textContent !== told) status.textContent = told;
-    if (!offers.length) return;
-
-    const devices = unique(offers.map(offer => offer.device));
-    if (!devices.includes(draft.device)) draft.device = "";
-    const settings = unique(offers.filter(offer => offer.device === draft.device).map(offer => offer.setting));
-    if (!settings.includes(draft.setting)) draft.setting = settings[0] ?? "";
-    const sizes = unique(offers.map(offer => offer.batch_size)).sort((a, b) => a - b);
-    if (!sizes.includes(draft.batch_size)) draft.batch_size = sizes[0];
-    device.offer([["", "choose one"], ...devices.map(name => [name, name])], draft.device);
-    setting.offer(draft.device ? settings : [["", "choose a device first"]], draft.setting);
-    size.offer(sizes.map(value => [String(value), commas(value)]), String(draft.batch_size));
-    metric.offer(Object.entries(metrics), draft.metric);
-    limit.offer(Object.entries(limits).map(([kind, [title]]) => [kind, title]), draft.limit);
-    const unit = limits[draft.limit][1];
-    atMost.element.hidden = !unit;
-    atMost.label.textContent = `At most, in ${unit}`;
-    words.element.hidden = draft.limit !== "other";
-    const offer = offers.find(one => one.device === draft.device && one.setting === draft.setting && one.batch_size === draft.batch_size);
-    preview.textContent = draft.device ? sentences(offer).join(" ") : "Choose a device first.";
-  }
-  model.on("change:done", answered);
-  for (const name of ["decision", "told_when", "offers", "problem", "kept"]) model.on(`change:${name}`, draw);
-  draw();
+// A text field. Every keystroke updates the preview; leaving the field saves the draft.
+function textField({ tag, name, label, maxlength, draft, onInput, onChange, ...attributes }) {
+  const id = uid(name);
+  const control = h(tag, {
+    id,
+    maxlength,
+    autocomplete: "off",
+    ...KERNEL,
+    ...attributes,
+    oninput: () => onInput(name, control.value),
+    onchange: () => onChange(name, control.value),
+  });
+  control.value = draft[name];
+  const labelled = h("label", { for: id }, label);
+  return { element: h("div", { class: `wb-field wb-${name}` }, labelled, control), control, label: labelled };
 }
+
+function createFields({ draft, lengths: [words, proof], onInput, onChange }) {
+  const pick = (label, name, read = value => value) =>
+    dropdown({ label, options: [], value: "", onChange: value => onChange(name, read(value)), kernel: true });
+  const type = field => textField({ ...field, draft, onInput, onChange });
+  const disproof = `What could prove it wrong (at most ${proof} characters)`;
+  return {
+    device: pick("Device", "device"),
+    setting: pick("Engine and precision", "setting"),
+    size: pick("Batch size", "batch_size", Number),
+    metric: pick("Chosen for its", "metric"),
+    limit: pick("A limit to keep", "limit"),
+    atMost: type({ tag: "input", name: "at_most", label: "", maxlength: 20, inputmode: "decimal", size: 10 }),
+    words: type({ tag: "input", name: "words", label: "In your words", maxlength: words }),
+    proof: type({ tag: "textarea", name: "proof", label: disproof, maxlength: proof, rows: 3 }),
+  };
+}
+
+function createForm({ device, setting, size, metric, limit, atMost, words, proof }, preview, keep) {
+  const decide = h("button", { type: "submit", class: "wb-button wb-main", ...KERNEL }, "Decide");
+  return h(
+    "form",
+    { class: "wb-decide", novalidate: true },
+    h("div", { class: "wb-controls" }, device.element, setting.element, size.element, metric.element),
+    h("div", { class: "wb-controls" }, limit.element, atMost.element, words.element),
+    proof.element,
+    h("p", { class: "wb-label" }, "As it would read"),
+    preview,
+    h("div", { class: "wb-controls" }, decide, keep),
+  );
+}
+
+function createParts(model, fields) {
+  const preview = h("p", { class: "wb-preview" });
+  const keep = button("Keep the decision as it is", undefined, { class: "wb-button wb-keep" });
+  return {
+    fields,
+    preview,
+    keep,
+    form: createForm(fields, preview, keep),
+    card: h("div", { class: "wb-card", tabindex: "-1" }),
+    decidedText: note(""),
+    revise: button("Revise", undefined, KERNEL),
+    empty: h("p", {}, model.get("rules").nothing),
+    refresh: button("Look for new measurements", undefined, KERNEL),
+    problem: h("p", { class: "wb-bad" }),
+    status: statusLine(),
+    recordProblem: note(""),
+  };
+}
+
+function drawDecision(model, { card, decidedText }) {
+  const decision = model.get("decision");
+  card.hidden = decidedText.hidden = !decision;
+  const classes = ["wb-status", null, decision?.verdict === "breaks" && "wb-bad"];
+  const sentences = decision?.sentences ?? [];
+  card.replaceChildren(...sentences.map((text, index) => h("p", { class: classes[index] }, text)));
+  decidedText.textContent = model.get("decided_text");
+}
+
+// Show the decision, the form, or neither.
+function arrange(model, parts, { isRevising, isWaiting }) {
+  const live = isLive(model);
+  const isDecided = Boolean(model.get("decision"));
+  const isSettled = isDecided && !isRevising;
+  const isEmpty = !model.get("offers").length;
+  parts.revise.hidden = !live || !isSettled || isEmpty;
+  parts.form.hidden = !live || isSettled || isEmpty;
+  parts.keep.hidden = !isDecided;
+  parts.empty.hidden = !live || !isEmpty || isDecided;
+  parts.refresh.hidden = !live || !model.get("is_refreshable") || isSettled;
+  parts.problem.textContent = isWaiting || !live ? "" : model.get("problem");
+  parts.recordProblem.textContent = model.get("record_problem");
+  setText(parts.status, isWaiting ? "Deciding …" : "");
+}
+
+// Adapt the draft to the offers, and return the one it selects.
+function chosenOffer(offers, draft) {
+  const devices = unique(offers.map(offer => offer.device));
+  if (!devices.includes(draft.device)) draft.device = "";
+  const settings = unique(offers.filter(offer => offer.device === draft.device).map(offer => offer.setting));
+  if (!settings.includes(draft.setting)) draft.setting = settings[0] ?? "";
+  const sizes = unique(offers.map(offer => offer.batch_size)).sort((a, b) => a - b);
+  if (!sizes.includes(draft.batch_size)) draft.batch_size = sizes[0];
+  const isChosen = offer => ["device", "setting", "batch_size"].every(name => offer[name] === draft[name]);
+  return { devices, settings, sizes, offer: offers.find(isChosen) };
+}
+
+function drawForm(model, { fields, preview }, draft) {
+  const rules = model.get("rules");
+  const { devices, settings, sizes, offer } = chosenOffer(model.get("offers"), draft);
+  const first = draft.device ? settings : [["", "choose a device first"]];
+  fields.device.offer([["", "choose one"], ...devices], draft.device);
+  fields.setting.offer(first, draft.setting);
+  fields.size.offer(
+    sizes.map(size => [String(size), commas(size)]),
+    String(draft.batch_size),
+  );
+  fields.metric.offer(Object.entries(rules.metrics), draft.metric);
+  fields.limit.offer(
+    Object.entries(rules.limits).map(([name, [title]]) => [name, title]),
+    draft.limit,
+  );
+  const unit = rules.limits[draft.limit][1];
+  fields.atMost.element.hidden = !unit;
+  fields.atMost.label.textContent = `At most, in ${unit}`;
+  fields.words.element.hidden = draft.limit !== "other";
+  preview.textContent = draft.device ? decisionSentences(draft, offer, rules).join(" ") : "Choose a device first.";
+}
+
+// Connect the buttons, and the kernel's replies, to `redraw`.
+function listen(model, { form, card, keep, revise, refresh, fields }, draft, redraw) {
+  form.addEventListener("submit", event => {
+    event.preventDefault();
+    redraw({ isWaiting: true });
+    update(model, { draft: { ...draft }, requests: model.get("requests") + 1 });
+  });
+  keep.addEventListener("click", () => {
+    redraw({ isRevising: false });
+    card.focus();
+  });
+  revise.addEventListener("click", () => {
+    redraw({ isRevising: true });
+    fields.device.control.focus();
+  });
+  refresh.addEventListener("click", () => update(model, { refreshes: model.get("refreshes") + 1 }));
+  observe(model, ["handled"], () => {
+    const hadFocus = form.contains(document.activeElement);
+    redraw({ isWaiting: false, ...(!model.get("problem") && { isRevising: false }) });
+    if (hadFocus && form.hidden) card.focus();
+  });
+  observe(model, ["decision", "decided_text", "offers", "problem", "record_problem"], () => redraw({}));
+}
+
+function render({ model, el }) {
+  const root = createRoot(model, el, `Decide: ${model.get("question")}`);
+  const draft = { ...EMPTY, ...model.get("draft") };
+  const state = { isRevising: false, isWaiting: false }; // waiting for the kernel's reply
+  const redraw = changes => {
+    Object.assign(state, changes);
+    drawDecision(model, parts);
+    arrange(model, parts, state);
+    if (model.get("offers").length) drawForm(model, parts, draft);
+  };
+  const onInput = (name, value) => {
+    draft[name] = value;
+    redraw({});
+  };
+  const onChange = (name, value) => {
+    onInput(name, value);
+    update(model, { draft: { ...draft } });
+  };
+  const parts = createParts(model, createFields({ draft, lengths: model.get("rules").lengths, onInput, onChange }));
+  const { card, decidedText, revise, form, empty, refresh, problem, status, recordProblem } = parts;
+  root.append(
+    h("h3", {}, model.get("question")),
+    card,
+    decidedText,
+    revise,
+    form,
+    empty,
+    refresh,
+    h("div", { role: "alert" }, problem),
+    status,
+    recordProblem,
+    note("This page has no kernel: nothing can be decided in here.", { hidden: isLive(model) }),
+  );
+  listen(model, parts, draft, redraw);
+  redraw({});
+}
+
 export default { render };

@@ -1,115 +1,173 @@
-// Start, stop and load on top; below, what the application counts: the kernel asks it once a second.
+// Start, stop and load test at the top; below, what the application counts, which the kernel polls once a second.
 
-const MINUTE = 60, CLIENTS = [1, 2, 4, 8, 16, 32, 64, 128];
+import { h } from "../serving/page/elements.js";
+import { commas } from "../serving/page/numbers.js";
+import { axisText, chartSvg, evenTicks, hue, linearScale, mark, polyline, responsive, yAxis } from "./charts.js";
+import { button, dropdown, figureList, KERNEL, note, scrollTable, statusLine, tableRow } from "./controls.js";
+import { createRoot, everyFrame, isLive, observe, setText, update } from "./frame.js";
 
-function render({model, el}) {
-  const root = box(model, el, "The application at work");
-  const live = model.get("live") !== false;
-  const words = model.get("words"), heads = model.get("heads");
-  const shown = () => model.get("shown");
+const MINUTE = 60;
+const CLIENTS = [1, 2, 4, 8, 16, 32, 64, 128];
 
-  const sentence = h("p", {class: "wb-said"});
-  const address = h("a", {target: "_blank", rel: "noopener"});
-  const link = h("p", {}, "Its page: ", address, h("span", {class: "wb-note"}, ` (${words.link})`));
-  const problem = h("p", {class: "wb-bad"});
-  const heard = h("p", {class: "wb-heard", role: "status", "aria-live": "polite"});
+// A button that keeps the focus while it is off: disabled for screen readers only.
+function actionButton(model, action, name, className = "") {
+  const control = button(
+    name,
+    () => {
+      if (control.getAttribute("aria-disabled") === "true") return;
+      update(model, { request: { serial: model.get("request").serial + 1, action } });
+    },
+    { class: `wb-button ${className}`, ...KERNEL },
+  );
+  return control;
+}
 
-  // A button that cannot be used now keeps the focus: it is told so, not disabled.
-  const ask = (what, name, kind) => {
-    const control = button(name, () => {
-      if (control.getAttribute("aria-disabled") === "false")
-        tellKernel(model, {asked: {serial: model.get("asked").serial + 1, what}});
-    }, {class: `wb-button ${kind}`, "data-kernel": true});
-    return control;
-  };
-  const start = ask("start", "Start", "wb-main"), stop = ask("stop", "Stop", ""), press = ask("press", "Put load on it", "");
-  const clients = choice({label: "How many ask at once", options: [], value: "", kernel: true,
-    change: value => tellKernel(model, {at_once: Number(value)})});
-  const controls = h("div", {class: "wb-controls", hidden: !live}, start, stop, clients.element, press);
+function clientsDropdown(model) {
+  const clients = dropdown({
+    label: "Concurrent clients",
+    options: [],
+    value: "",
+    kernel: true,
+    onChange: value => update(model, { concurrency: Number(value) }),
+  });
   const offer = () => {
-    const now = model.get("at_once");
-    const all = [...new Set([...CLIENTS, now])].sort((one, other) => one - other);
-    clients.offer(all.map(count => [String(count), commas(count)]), String(now));
+    const chosen = model.get("concurrency");
+    const counts = [...new Set([...CLIENTS, chosen])].sort((a, b) => a - b);
+    clients.offer(
+      counts.map(count => [String(count), commas(count)]),
+      String(chosen),
+    );
   };
+  observe(model, ["concurrency"], offer);
+  offer();
+  return clients;
+}
 
+// A table that keeps its scroll position when its rows are replaced.
+function growingTable(label, head, numeric) {
+  const element = scrollTable({ label, head, rows: [], numeric });
+  const body = element.querySelector("tbody");
+  return { element, set: rows => body.replaceChildren(...rows.map(cells => tableRow(cells, numeric))) };
+}
+
+// Draw the requests a second over the last minute. rates: pairs of seconds ago and rate.
+function drawRates(width, rates, summary) {
+  const [height, top, left] = [130, 8, 48];
+  const [bottom, right] = [height - 22, width - 10];
+  const most = Math.max(4, ...rates.map(([, rate]) => rate)) * 1.05;
+  const x = linearScale(MINUTE, 0, left, right);
+  const y = linearScale(0, most, bottom, top);
+  const points = rates.map(([ago, rate]) => [x(ago), y(rate)]);
+  const anchor = ago => ({ 60: "start", 0: "end" })[ago] ?? "middle";
+  return chartSvg(
+    width,
+    height,
+    `Requests a second over the last minute. ${summary}`,
+    yAxis(evenTicks(0, most, 3), y, [left, right], commas),
+    (width > 420 ? [60, 45, 30, 15, 0] : [60, 30, 0]).map(ago =>
+      axisText(x(ago), height - 5, ago ? `${ago} s ago` : "now", anchor(ago)),
+    ),
+    polyline(points, { stroke: hue(0), "stroke-width": 2 }),
+    points.length > 0 && mark("measured", ...points.at(-1), hue(0), 3.5),
+  );
+}
+
+function answerRow({ label, share, text }) {
+  const bar = h("span", { style: `width:${100 * share}%`, hidden: !share });
+  const track = h("span", { class: "dp-track", "aria-hidden": "true" }, bar);
+  return h("li", {}, h("span", { class: "dp-label" }, label), track, h("span", { class: "wb-n" }, text));
+}
+
+// What the application counts.
+function createCounts(model, words, heads) {
+  const shown = () => model.get("shown");
+  const chart = responsive(width => drawRates(width, shown().rates ?? [], shown().rates_summary ?? ""), "dp-line");
+  const summary = note("");
   const figures = figureList();
-  const line = rateLine(() => shown().rates ?? [], () => shown().rates_told ?? "");
-  const statuses = grid(words.counted, heads.status, [2]);
-  const answers = h("ul", {class: "dp-answers"});
-  const nothing = h("p", {class: "wb-note"}, words.nothing);
-  const loadTold = h("p", {});
-  const loads = grid(words.loads, heads.load, heads.load.map((_, place) => place));
-  const counted = h("div", {}, figures.element, h("p", {class: "wb-note"}, words.origin), line.element, h("div", {class: "wb-columns"},
+  const statuses = growingTable(words.counted, heads.status, [2]);
+  const answers = h("ul", { class: "dp-answers" });
+  const nothing = note(words.nothing);
+  const tables = h(
+    "div",
+    { class: "wb-columns" },
     h("div", {}, h("h3", {}, "Requests by status"), statuses.element),
-    h("div", {}, h("h3", {}, "Pictures by the label they were given"), answers)), nothing);
-  const measured = h("div", {}, h("h3", {}, "Load put on it"), loadTold, loads.element, h("p", {class: "wb-note"}, words.apart));
-  root.classList.add("dp");
-  root.append(sentence, link, h("div", {role: "alert"}, problem), controls,
-    h("p", {class: "wb-note", hidden: live}, words.no_kernel), counted, measured, heard);
+    h("div", {}, h("h3", {}, "Images by the label they were given"), answers),
+  );
+  const rates = h("div", {}, h("h3", {}, "Requests a second"), chart.element, summary);
+  const element = h("div", {}, figures.element, note(words.origin), rates, tables, nothing);
+  const draw = () => {
+    const { figures: rows = [], statuses: counted = [], answers: labels = [], rates_summary: text = "" } = shown();
+    element.hidden = !rows.length;
+    figures.set(rows);
+    setText(summary, text);
+    chart.redraw();
+    nothing.hidden = Boolean(counted.length);
+    tables.hidden = !counted.length;
+    statuses.set(counted);
+    answers.replaceChildren(...labels.map(answerRow));
+  };
+  return { element, draw };
+}
 
-  function draw() {
-    const {state, pressing, figures: rows = [], answers: labels = []} = shown();
-    sentence.textContent = shown().sentence;
-    link.hidden = !shown().address || !live;
-    address.textContent = address.href = shown().address;
-    if (problem.textContent !== model.get("problem")) problem.textContent = model.get("problem");
+// What the clients of load tests measured.
+function createLoadTests(model, words, heads) {
+  const summary = h("p", {});
+  const table = growingTable(words.load_tests, heads.load_test, [...heads.load_test.keys()]);
+  const element = h("div", {}, h("h3", {}, "Load tests"), summary, table.element, note(words.difference));
+  const draw = () => {
+    const { load_tests: rows = [], load_summary: text = "" } = model.get("shown");
+    element.hidden = !rows.length;
+    summary.textContent = text;
+    table.set(rows);
+  };
+  return { element, draw };
+}
+
+// The sentence, the address, the problem and the buttons.
+function createHead(model, words) {
+  const live = isLive(model);
+  const sentence = h("p", { class: "wb-status" });
+  const address = h("a", { target: "_blank", rel: "noopener" });
+  const link = h("p", {}, "Its page: ", address, h("span", { class: "wb-note" }, ` (${words.link})`));
+  const problem = h("p", { class: "wb-bad" });
+  const start = actionButton(model, "start", "Start", "wb-main");
+  const stop = actionButton(model, "stop", "Stop");
+  const load = actionButton(model, "load_test", "Run a load test");
+  const buttons = [start, stop, clientsDropdown(model).element, load];
+  const controls = h("div", { class: "wb-controls", hidden: !live }, buttons);
+  const draw = () => {
+    const { state, sentence: text, address: url, is_load_testing: isLoaded } = model.get("shown");
+    sentence.textContent = text;
+    link.hidden = !url || !live;
+    address.textContent = address.href = url;
+    setText(problem, model.get("problem"));
     start.setAttribute("aria-disabled", state !== "off");
     stop.setAttribute("aria-disabled", state !== "on");
-    press.setAttribute("aria-disabled", state !== "on" || pressing);
-    press.textContent = pressing ? "Load is on it …" : "Put load on it";
-    counted.hidden = !rows.length;
-    measured.hidden = !shown().loads?.length;
-    figures.put(rows);
-    line.draw();
-    nothing.hidden = Boolean(shown().statuses?.length);
-    statuses.element.parentElement.parentElement.hidden = !nothing.hidden;
-    statuses.put(shown().statuses ?? []);
-    answers.replaceChildren(...labels.map(({label, bar, told}) => h("li", {}, h("span", {class: "dp-label"}, label),
-      h("span", {class: "dp-track", "aria-hidden": "true"}, h("span", {style: `width:${100 * bar}%`, hidden: !bar})), h("span", {class: "wb-n"}, told))));
-    loadTold.textContent = shown().load_told ?? "";
-    loads.put(shown().loads ?? []);
-  }
-  const redraw = everyFrame(draw);
-  model.on("change:shown", redraw);
-  model.on("change:problem", redraw);
-  model.on("change:at_once", offer);
-  model.on("change:said", () => { heard.textContent = model.get("said"); });
-  offer();
+    load.setAttribute("aria-disabled", state !== "on" || isLoaded);
+    load.textContent = isLoaded ? "Load test is running …" : "Run a load test";
+  };
+  const kernelless = note(words.no_kernel, { hidden: live });
+  return { elements: [sentence, link, h("div", { role: "alert" }, problem), controls, kernelless], draw };
+}
+
+function render({ model, el }) {
+  const root = createRoot(model, el, "The application at work");
+  const words = model.get("words");
+  const heads = model.get("heads");
+  const head = createHead(model, words);
+  const counts = createCounts(model, words, heads);
+  const loadTests = createLoadTests(model, words, heads);
+  const announcement = statusLine("wb-visually-hidden");
+  root.classList.add("dp");
+  root.append(...head.elements, counts.element, loadTests.element, announcement);
+  const draw = () => {
+    for (const part of [head, counts, loadTests]) part.draw();
+  };
+  observe(model, ["shown", "problem"], everyFrame(draw));
+  observe(model, ["announcement"], () => {
+    announcement.textContent = model.get("announcement");
+  });
   draw();
-}
-
-// A table whose rows change while it may be scrolled: only its body is drawn anew.
-function grid(caption, head, numeric) {
-  const body = h("tbody", {}), style = place => numeric.includes(place) && "wb-n";
-  const cells = texts => texts.map((text, place) => h(place ? "td" : "th", {scope: place ? null : "row", class: style(place)}, text));
-  const element = h("div", {class: "wb-scroll", tabindex: 0, role: "region", "aria-label": caption}, h("table", {}, h("caption", {}, caption),
-    h("thead", {}, h("tr", {}, head.map((name, place) => h("th", {scope: "col", class: style(place)}, name)))), body));
-  return {element, put: rows => { body.replaceChildren(...rows.map(texts => h("tr", {}, cells(texts)))); }};
-}
-
-// Requests a second over the last minute, with the sentence that says the same.
-function rateLine(rates, told) {
-  const host = h("div", {class: "dp-line"}), sentence = h("p", {class: "wb-note"});
-  const height = 130, top = 8, bottom = height - 22, left = 48;
-  let width = 0;
-  new ResizeObserver(() => { if (host.clientWidth !== width) draw(); }).observe(host);
-  function draw() {
-    if (sentence.textContent !== told()) sentence.textContent = told();
-    width = host.clientWidth;
-    if (!width) return;
-    const right = width - 10, most = Math.max(4, ...rates().map(([, rate]) => rate)) * 1.05;
-    const across = linearScale(MINUTE, 0, left, right), up = linearScale(0, most, bottom, top);
-    const points = rates().map(([ago, rate]) => [across(ago), up(rate)]);
-    const path = points.map(([x, y], place) => `${place ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
-    const ticks = width > 420 ? [60, 45, 30, 15, 0] : [60, 30, 0];
-    host.replaceChildren(s("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Requests a second over the last minute. ${told()}`},
-      evenTicks(0, most, 3).map(tick => [s("line", {class: "wb-grid", x1: left, x2: right, y1: up(tick), y2: up(tick)}),
-        s("text", {class: "wb-axis", x: left - 6, y: up(tick) + 4, "text-anchor": "end"}, commas(tick))]),
-      ticks.map(tick => s("text", {class: "wb-axis", x: across(tick), y: height - 5, "text-anchor": tick === 60 ? "start" : tick ? "middle" : "end"}, tick ? `${tick} s ago` : "now")),
-      s("path", {d: path, fill: "none", stroke: hue(0), "stroke-width": 2}),
-      points.length ? mark("measured", ...points.at(-1), hue(0), 3.5) : null));
-  }
-  return {element: h("div", {}, h("h3", {}, "Requests a second"), host, sentence), draw};
 }
 
 export default { render };

@@ -1,4 +1,4 @@
-"""The cost of hyper-parameters that are being moved: now, and against where they were before."""
+"""The cost of hyper-parameters that are being changed, compared with where they were before."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
-from workbench.cost import Cost
-from workbench.data import Data
-from workbench.epoch_times import NetworkCount, cost_at, epoch_times, told_change
+from workbench.data.datasets import Data
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
-from workbench.recordings import load_recordings
+from workbench.measuring.recordings import load_recordings
+from workbench.modelling.cost import Cost
+from workbench.modelling.cost_change import describe_change
+from workbench.modelling.epoch_times import NetworkCount, epoch_times
 from workbench.widgets.cost_figures import figures_of
 from workbench.widgets.network_counts import NetworkCounts
 
 
 class FollowedCost:
-    """Of training on `data`. chosen: to begin with, then what `move` was given last."""
+    """The cost of training on `data`. chosen: the current hyper-parameters."""
 
     def __init__(self, data: Data, chosen: HyperParameters) -> None:
         self.chosen = self._before = chosen
         self._moved: tuple[str, ...] = ()
-        self._pictures = len(data.train)
+        self._images = len(data.train)
         self._counts = NetworkCounts(data.shape, len(data.labels))
         try:
             self._recordings = load_recordings(skipped=[])
@@ -32,16 +33,16 @@ class FollowedCost:
 
     @property
     def is_moved(self) -> bool:
-        """Whether `chosen` is another than to begin with."""
+        """Whether `chosen` has ever changed."""
         return bool(self._moved)
 
     @property
     def is_counted(self) -> bool:
-        """Whether the network was counted already, so that `figures` come at once."""
+        """Whether the network is counted already, so that `figures` are available at once."""
         return self._counts.known(self.chosen) is not None
 
     def move(self, chosen: HyperParameters) -> None:
-        """As long as the same control is moved, all is compared with where it was."""
+        """Change the hyper-parameters. While one control keeps moving, costs are compared with those before."""
         before, after = asdict(self.chosen), asdict(chosen)
         moved = tuple(name for name in after if after[name] != before[name])
         if moved != self._moved:
@@ -49,19 +50,19 @@ class FollowedCost:
         self.chosen = chosen
 
     def cost(self) -> Cost:
-        """Raises WorkbenchError for a network that does not take the pictures."""
+        """Return the cost; raise WorkbenchError for a network that does not take the images."""
         return self._cost_of(self.chosen, self._count())
 
     def figures(self) -> tuple[dict[str, Any], str]:
-        """What a page shows, and what the last move did, in a sentence ("" before the first). Raises as `cost` does."""
+        """Return what the browser draws, and the effect of the last change in a sentence. Raise as `cost`."""
         count, earlier = self._count(), self._counts.known(self._before)
         cost = self._cost_of(self.chosen, count)
         was = self._cost_of(self._before, earlier) if isinstance(earlier, NetworkCount) else None
         figures = figures_of(self.chosen, cost, was, epoch_times(self._recordings, count, self.chosen, cost))
-        return figures, "" if was is None else told_change(self._before, self.chosen, was, cost)
+        return figures, "" if was is None else describe_change(self._before, self.chosen, was, cost)
 
     def counting(self, *, ahead: bool) -> Generator[None, Any, None]:
-        """Count the network at hand, then, with `ahead`, those that are likely next, one in each step."""
+        """Count the chosen network and, with `ahead`, the likely next ones, one in each step."""
         chosen = self.chosen
         for each in chain([chosen], self._counts.ahead(chosen) if ahead else ()):
             self._counts.count(each)
@@ -74,4 +75,4 @@ class FollowedCost:
         return count
 
     def _cost_of(self, chosen: HyperParameters, count: NetworkCount) -> Cost:
-        return cost_at(count, chosen, pictures=self._pictures)
+        return count.cost(chosen, self._images)

@@ -1,4 +1,4 @@
-"""The controls of the hyper-parameters: which there are, where their sliders stop, and what each value is called."""
+"""The controls for hyper-parameters: their kinds, the stops of their sliders, and short names for values."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _STOPS: dict[str, list[float]] = {
 
 
 def fields_of(chosen: HyperParameters) -> list[dict[str, Any]]:
-    """What a page needs to draw a control for each field, as plain values."""
-    from workbench.models import ZOO
+    """Return what the browser needs to draw a control for each field, as plain values; the main ones come first."""
+    from workbench.training.models import ZOO
 
     found = []
     for name, known in HyperParameters.describe().items():
@@ -43,13 +43,13 @@ def fields_of(chosen: HyperParameters) -> list[dict[str, Any]]:
     return sorted(found, key=lambda field: MAIN.index(field["name"]) if field["main"] else len(MAIN))
 
 
-def short(name: str) -> str:
-    """A field's name where room is scarce."""
+def short_name(name: str) -> str:
+    """Return a field's name where space is scarce."""
     return "lr" if name == "learning_rate" else name.replace("_", " ")
 
 
-def told_value(name: str, value: Any) -> str:
-    """A value with its field's name, as in the name of a run."""
+def format_value(name: str, value: Any) -> str:
+    """Return a value with its field's short name, as in the name of a run."""
     if isinstance(value, bool):
-        return short(name) if value else f"no {short(name)}"
-    return value if name in ("model", "optimizer") else f"{short(name)} {format_number(value)}"
+        return short_name(name) if value else f"no {short_name(name)}"
+    return value if name in ("model", "optimizer") else f"{short_name(name)} {format_number(value)}"

@@ -1,4 +1,4 @@
-"""What `DeviceComparison` knows of the networks looked at: recorded, modelled, measured here before, given, and new."""
+"""The measurements that `DeviceComparison` shows: recorded, modelled, measured here earlier, given, and new."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from workbench.all_devices import compared
-from workbench.comparison import Comparison
-from workbench.comparison_facts import points
-from workbench.devices import list_devices
+from workbench.comparing.all_devices import compare_recordings
+from workbench.comparing.networks import Network
+from workbench.comparing.page_data import points
+from workbench.comparing.selection import newest
+from workbench.comparing.sweeps import Excluded
 from workbench.errors import WorkbenchError
-from workbench.measured_before import recall, setting
-from workbench.measurement import Measurement
-from workbench.networks import Failure, Network
-from workbench.recordings import Recording
+from workbench.machine.devices import list_devices
+from workbench.measuring.measurement import Measurement
+from workbench.measuring.measurement_cache import recall
+from workbench.measuring.recordings import Recording
 from workbench.widgets.comparison_choice import PHASES
 
 
 class KnownMeasurements:
-    """recordings: devices beside those of this machine. also: measurements to show with them."""
+    """recordings: of devices other than those of this machine. also: further measurements to show."""
 
     def __init__(
         self, recordings: Sequence[Recording], also: Sequence[Measurement], batch_sizes: Sequence[int]
@@ -28,21 +29,21 @@ class KnownMeasurements:
         self._recordings, self._also, self._sizes = recordings, also, batch_sizes
         self._of_models: dict[str, list[Measurement]] = {}
         self._measured: dict[tuple[Any, ...], Measurement] = {}
-        self._lock = threading.Lock()  # the worker measures, a cell and the browser ask
+        self._lock = threading.Lock()  # the worker adds while a cell or the browser reads
 
     @property
     def models(self) -> Collection[str]:
-        """The names of the networks looked at."""
+        """The names of the networks that were looked up."""
         return self._of_models.keys()
 
-    def learn_of(self, network: Network) -> tuple[dict[str, list[str]], list[Failure]]:
-        """Everything known of this network; what was left out, by phase, and what cannot be counted."""
+    def look_up(self, network: Network) -> tuple[dict[str, list[str]], list[Excluded]]:
+        """Collect what is known of a network; return notes on what was left out, by phase, and failures to model it."""
         found: list[Measurement] = []
         notes: dict[str, list[str]] = {phase: [] for phase in PHASES}
         failures = []
         for phase in PHASES:
             try:
-                known = compared(
+                known = compare_recordings(
                     self._recordings,
                     phase=phase,
                     model=network.name,
@@ -52,9 +53,17 @@ class KnownMeasurements:
                     shape=network.shape,
                     classes=len(network.labels),
                 )
-            except WorkbenchError as error:  # it can be measured all the same
+            except WorkbenchError as error:  # it can still be measured
                 failures.append(
-                    Failure(device="devices of data sheets", engine="modelled", precision=phase, reason=str(error))
+                    Excluded(
+                        phase=phase,
+                        model=network.name,
+                        device="devices of data sheets",
+                        engine="modelled",
+                        precision=phase,
+                        threads=0,
+                        reason=str(error),
+                    )
                 )
             else:
                 found += known.measurements
@@ -64,23 +73,23 @@ class KnownMeasurements:
             self._of_models[network.name] = found
         return notes, failures
 
-    def take(self, measured: Measurement) -> None:
-        """Add one that was measured just now."""
+    def add(self, measured: Measurement) -> None:
+        """Add a new measurement."""
         with self._lock:
-            self._measured[setting(measured)] = measured
+            self._measured[measured.setting] = measured
 
     def everything(self) -> list[Measurement]:
-        """What was measured comes last and counts; what was recorded of the same setting here before gives way."""
+        """Return all measurements, new ones last; earlier ones of the same setting on this machine are left out."""
         with self._lock:
             return [*self._before(), *self._measured.values()]
 
     def points(self) -> list[dict[str, Any]]:
-        """As the page draws them. Of equal settings the last one counts, as it does in a Comparison."""
-        return points(Comparison(self.everything()).measurements)
+        """Return plain values for the browser. Of equal settings the last one counts, as in a Comparison."""
+        return points(newest(self.everything()))
 
     def _before(self) -> Iterator[Measurement]:
-        fresh = {setting(m) for m in self._also if m.origin == "measured"} | set(self._measured)
+        fresh = {m.setting for m in self._also if m.origin == "measured"} | set(self._measured)
         here = {device.title for device in list_devices()}
         known: Iterable[Measurement] = chain.from_iterable(self._of_models.values())
-        yield from (m for m in known if m.device not in here or setting(m) not in fresh)
-        yield from (m for m in self._also if setting(m) not in self._measured)
+        yield from (m for m in known if m.device not in here or m.setting not in fresh)
+        yield from (m for m in self._also if m.setting not in self._measured)

@@ -1,30 +1,31 @@
-"""The networks of `HyperparameterExplorer`, each counted once: what is chosen first, then what is likely next."""
+"""Count the networks of `HyperparameterExplorer` once each: the chosen one first, then those likely to follow."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from workbench.epoch_times import NetworkCount, Shape, count_network, network_key
+from workbench.bundle.preprocessing import Shape
 from workbench.errors import WorkbenchError
 from workbench.hyperparameters import HyperParameters
-from workbench.models import ZOO
+from workbench.modelling.epoch_times import NetworkCount, count_network, network_key
+from workbench.training.models import ZOO
 from workbench.widgets.hyperparameter_controls import WIDTHS
 
 
 class NetworkCounts:
-    """Counts for pictures of one shape; of a network that does not take them, the sentence that says why."""
+    """The counts by network, for images of one shape; an error text for a network that does not take them."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
         self._shape, self._classes = shape, classes
         self._known: dict[tuple[str, float, str], NetworkCount | str] = {}
 
     def known(self, chosen: HyperParameters) -> NetworkCount | str | None:
-        """None where it was not counted yet."""
+        """Return the count or the error, None if it was not counted yet."""
         return self._known.get(network_key(chosen))
 
     def count(self, chosen: HyperParameters) -> NetworkCount | str:
-        """Counted now, unless it was before."""
+        """Return the count or the error, counting now if necessary."""
         key = network_key(chosen)
         if key not in self._known:
             try:
@@ -34,8 +35,8 @@ class NetworkCounts:
         return self._known[key]
 
     def ahead(self, chosen: HyperParameters) -> Iterator[HyperParameters]:
-        """What was not counted yet and is likely to be chosen next, where things are moved: the other widths, the
-        nearest first, then the other models of the zoo, then the other precision.
+        """Yield likely next choices that are not counted yet: other widths, nearest first, other models of the zoo,
+        the other precision.
         """
         if chosen.model not in ZOO:
             return

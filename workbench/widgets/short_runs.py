@@ -1,4 +1,4 @@
-"""Short trainings on the same few pictures, side by side: their records, a row of a table each, and how they ended."""
+"""Short training runs on the same few images: their records, a table row each, and how they ended."""
 
 from __future__ import annotations
 
@@ -8,56 +8,58 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
-from workbench.data import Data, Split
+from workbench.data.datasets import Data, Split
+from workbench.data.splits import stratified
 from workbench.hyperparameters import HyperParameters
-from workbench.models import build_model
-from workbench.splits import stratified
-from workbench.training import Record, train
+from workbench.training.loop import train
+from workbench.training.models import build_model
+from workbench.training.records import Record
 from workbench.units import format_seconds, format_share
-from workbench.widgets.hyperparameter_controls import told_value
+from workbench.widgets.hyperparameter_controls import format_value
 from workbench.widgets.worker import Job
 
 
 class ShortRuns:
-    """most: how many pictures of the splits "train" and "validation" a run learns from and is judged on.
+    """Runs on a subset of `data`, one after the other.
 
-    usual: the hyper-parameters that a run is named by its differences from. tell: is given what a page shows, as far
-    as it changed: its `table`, a row for each run; `progress`; `outcome`, a sentence. rows: that table, each run's
-    replaced as it goes on. records: of each run, by name.
+    max_images: of the splits "train" and "validation". recommended: a run is named by how it differs from these.
+    show: receives what changed: `table`, a row for each run; `progress`; `outcome`, a sentence. rows: the table.
+    records: of each run, by name.
     """
 
     def __init__(
         self,
         data: Data,
-        most: Mapping[str, int],
-        usual: HyperParameters,
+        max_images: Mapping[str, int],
+        recommended: HyperParameters,
         device: str,
-        tell: Callable[..., object],
+        show: Callable[..., object],
     ) -> None:
-        self._data, self._most, self._usual, self._device, self._tell = data, most, usual, device, tell
+        self._data, self._max_images, self._recommended = data, max_images, recommended
+        self._device, self._show = device, show
         self.rows: list[dict[str, Any]] = []
         self.records: dict[str, list[Record]] = {}
 
-    def told_pictures(self) -> str:
-        """Which pictures every run gets."""
+    def images_text(self) -> str:
+        """Describe the images that every run uses."""
         parts = []
         for split, what in ((self._data.train, "training"), (self._data.validation, "validation")):
-            taken, of = min(len(split), self._most[split.name]), len(split)
+            taken, of = min(len(split), self._max_images[split.name]), len(split)
             few = f"{taken:,} of {of:,}" if taken < of else f"all {taken:,}"
-            parts.append(f"{few} {what} pictures")
+            parts.append(f"{few} {what} images")
         return f"{parts[0]}, judged on {parts[1]}; the same for every run"
 
     def start(self, plan: HyperParameters, epochs: int) -> Job | None:
-        """Train by `plan`, for so many epochs at most; None, and told why, where nothing can be run."""
+        """Train with `plan` for at most `epochs`, and return the job; None, after showing why, if nothing can run."""
         if not (len(self._data.train) and len(self._data.validation)):
-            lacking = f"{self._data.name} lacks pictures to learn from or to be judged on: nothing can be run."
-            self._tell(outcome=lacking)
+            outcome = f"{self._data.name} lacks images to learn from or to be judged on: nothing can be run."
+            self._show(outcome=outcome)
             return None
         name, chosen = self._free_name(plan), plan.replace(epochs=min(plan.epochs, epochs))
-        row = {"name": name, "state": "running", "told": "running", "accuracy": "", "seconds": "", "curve": []}
+        row = {"name": name, "state": "running", "outcome": "running", "accuracy": "", "seconds": "", "curve": []}
         self.rows = [*self.rows, row | {"epochs": chosen.epochs}]
         self.records[name] = []
-        self._tell(table=self.rows, progress={"share": 0, "told": "getting ready …"}, outcome="")
+        self._show(table=self.rows, progress={"share": 0, "text": "getting ready …"}, outcome="")
         return Job(
             self._train(chosen),
             on_step=lambda record: self._note(name, record),
@@ -69,8 +71,8 @@ class ShortRuns:
         if record.kind == "epoch":
             self._write(name, curve=_curve(self.records[name]))
         left = format_seconds(record.seconds * (record.steps / record.step - 1))
-        told = f"step {record.step:,} of {record.steps:,}, about {left} left"
-        self._tell(progress={"share": record.step / record.steps, "told": told}, table=self.rows)
+        text = f"step {record.step:,} of {record.steps:,}, about {left} left"
+        self._show(progress={"share": record.step / record.steps, "text": text}, table=self.rows)
 
     def _end(self, name: str, job: Job) -> None:
         records = self.records[name]
@@ -78,15 +80,16 @@ class ShortRuns:
         share = "" if accuracy is None else format_share(accuracy)
         seconds = format_seconds(records[-1].seconds) if records else ""
         machine = f", {records[-1].device}, {records[-1].precision}" if records else ""
-        told = f"failed: {job.error}" if job.state == "failed" else f"{job.state} (measured here, now{machine})"
-        self._write(name, state=job.state, told=told, accuracy=share, seconds=seconds)
-        outcome = f"{name}: {told.rstrip('.')}."
+        text = f"failed: {job.error}" if job.state == "failed" else f"{job.state} (measured here, now{machine})"
+        self._write(name, state=job.state, outcome=text, accuracy=share, seconds=seconds)
+        outcome = f"{name}: {text.rstrip('.')}."
         if job.state == "finished" and share:
-            outcome = f"{name}: {share} of the validation pictures named rightly after {seconds}{self._beside(name)}"
-        self._tell(table=self.rows, progress={}, outcome=outcome)
+            result = f"{share} of the validation images classified correctly after {seconds}"
+            outcome = f"{name}: {result}{self._comparison(name)}"
+        self._show(table=self.rows, progress={}, outcome=outcome)
 
-    def _beside(self, name: str) -> str:
-        """How a finished run compares with the best one before it."""
+    def _comparison(self, name: str) -> str:
+        """Compare a finished run with the best one before it."""
         finished = [row for row in self.rows if row["state"] == "finished" and row["curve"]]
         reached = {row["name"]: row["curve"][-1][1] for row in finished}
         mine = reached.pop(name)
@@ -94,11 +97,11 @@ class ShortRuns:
             return " (measured here, now)."
         best = max(reached, key=lambda other: reached[other])
         points = f"{100 * (mine - reached[best]):+.1f} points against {best}"
-        return f", {points} (measured here, now). One run of each does not tell that from luck."
+        return f", {points} (measured here, now). One run of each cannot rule out chance."
 
     def _free_name(self, plan: HyperParameters) -> str:
-        usual, chosen = asdict(self._usual), asdict(plan)
-        changes = [told_value(field, chosen[field]) for field in chosen if chosen[field] != usual[field]]
+        base, chosen = asdict(self._recommended), asdict(plan)
+        changes = [format_value(field, chosen[field]) for field in chosen if chosen[field] != base[field]]
         name = ", ".join(changes) or "as recommended"
         number = 1 + sum(row["name"] == name or row["name"].startswith(f"{name} (") for row in self.rows)
         return name if number == 1 else f"{name} ({number})"
@@ -107,27 +110,27 @@ class ShortRuns:
         self.rows = [row | values if row["name"] == name else row for row in self.rows]
 
     def _train(self, chosen: HyperParameters) -> Generator[Record, Any, None]:
-        data = self._few
+        data = self._small_data
         shape, classes = data.shape, len(data.labels)
         model = build_model(chosen.model, classes=classes, shape=shape, width=chosen.width, seed=chosen.seed)
         yield from train(model, data, chosen, device=self._device, record_every=5)
 
     @cached_property
-    def _few(self) -> Data:
-        data, most = self._data, self._most
-        train_few, validation_few = _some(data.train, most["train"]), _some(data.validation, most["validation"])
-        return replace(data, train=train_few, validation=validation_few)
+    def _small_data(self) -> Data:
+        splits = self._data.train, self._data.validation
+        few, judges = (_subset(split, self._max_images[split.name]) for split in splits)
+        return replace(self._data, train=few, validation=judges)
 
 
-def _some(split: Split, most: int) -> Split:
-    """At most so many pictures, each class with its share."""
-    if len(split) <= most:
+def _subset(split: Split, count: int) -> Split:
+    """Return at most `count` images, stratified by class."""
+    if len(split) <= count:
         return split
-    return split.subset(stratified(split.labels.numpy(), [most], seed=0)[0].tolist())
+    return split.subset(stratified(split.labels.numpy(), [count], seed=0)[0].tolist())
 
 
 def _curve(records: Iterable[Record]) -> list[list[float]]:
-    """Epoch, validation accuracy and loss; a loss that is no number ends a run, and is no point."""
+    """Return epoch, validation accuracy and loss of each epoch whose loss is finite."""
     return [
         [record.epoch, record.validation_accuracy, record.validation_loss]
         for record in records

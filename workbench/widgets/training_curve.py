@@ -1,4 +1,4 @@
-"""What `TrainingDashboard` knows of one run: its records, and the points to draw."""
+"""The records of one run in `TrainingDashboard`, and the points of its curves."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from workbench.devices import find_device
 from workbench.errors import WorkbenchError
-from workbench.sealed import shortened
-from workbench.training import Record, train
+from workbench.machine.devices import find_device
+from workbench.training.loop import train
+from workbench.training.records import Record
+from workbench.wording import shorten
 
-MOST_POINTS = 400  # a chart is hardly wider, and each picture of the state carries them all
+MAX_POINTS = 400  # a chart is hardly wider, and every update carries them all
 
 Point = list[float | None]
 
 
 class TrainingCurve:
-    """The records of one run, and its curves thinned to what a chart can show.
+    """The records of one run, and its curves, thinned to what a chart can show.
 
-    start, peak: the peak of its learning rate's schedule at first and now; 0 where it cannot be told, and then not be
-    changed. resume_point: the file that keeps its state, if any.
+    start, peak: the peak of the learning-rate schedule, initially and now; 0 if unknown, and then it cannot be changed.
+    resume_point: the file with the state of the run, if any.
     """
 
     def __init__(self, name: str, steps: Generator[Any, Any, Any]) -> None:
@@ -39,9 +40,9 @@ class TrainingCurve:
         self._changes: list[Point] = []  # epoch, peak
 
     def add(self, record: Record) -> bool:
-        """Take in a record; whether the peak of the learning rate has changed before it. Raises WorkbenchError."""
+        """Add a record; return whether the peak learning rate changed before it. Raise WorkbenchError for others."""
         if not isinstance(record, Record):
-            raise WorkbenchError(f"{self.name} yields {shortened(repr(record))}, not the Records that train() yields.")
+            raise WorkbenchError(f"{self.name} yields {shorten(repr(record))}, not the Records that train() yields.")
         training = inspect.getgeneratorlocals(found) if (found := training_of(self.steps)) else {}
         peak = training["run"].hyperparameters.learning_rate if "run" in training else self.peak
         changed = bool(self.records) and peak != self.peak
@@ -65,7 +66,7 @@ class TrainingCurve:
         return changed
 
     def to_mapping(self) -> dict[str, Any]:
-        """What the browser draws, as plain values."""
+        """Return what the browser draws, as plain values."""
         return {
             "name": self.name,
             "line": self._line.points(),
@@ -78,7 +79,7 @@ class TrainingCurve:
 
 
 class Thinned:
-    """A list of points that never grows beyond `MOST_POINTS`: then two become one, their mean or the later of them."""
+    """A list of fewer than MAX_POINTS points: beyond that, neighbours are merged into their mean, or the later one."""
 
     def __init__(self, *, averaged: bool = True) -> None:
         self.every = 1
@@ -87,40 +88,40 @@ class Thinned:
         self._waiting: list[Point] = []
 
     def add(self, point: Point) -> None:
-        """Take in the next point."""
+        """Add the next point."""
         self._waiting.append(point)
         if len(self._waiting) < self.every:
             return
-        self._kept.append(self._one(self._waiting))
+        self._kept.append(self._merge(self._waiting))
         self._waiting = []
-        if len(self._kept) == MOST_POINTS:
-            self._kept = [self._one([*pair]) for pair in zip(self._kept[::2], self._kept[1::2], strict=True)]
+        if len(self._kept) == MAX_POINTS:
+            self._kept = [self._merge([*pair]) for pair in zip(self._kept[::2], self._kept[1::2], strict=True)]
             self.every *= 2
 
     def points(self) -> list[Point]:
-        """All of them, the newest included."""
-        return [*self._kept, *([self._one(self._waiting)] if self._waiting else [])]
+        """Return all points, including the latest."""
+        return [*self._kept, *([self._merge(self._waiting)] if self._waiting else [])]
 
-    def _one(self, points: list[Point]) -> Point:
+    def _merge(self, points: list[Point]) -> Point:
         if not self._averaged or len(points) == 1:
             return points[-1]
         return [points[-1][0], *(_mean(values) for values in list(zip(*points, strict=True))[1:])]
 
 
 def training_of(steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any] | None:
-    """The `train()` that `steps` is, or hands its records on from with `yield from`: what is sent reaches it."""
+    """Return the `train()` that `steps` is, or delegates to with `yield from`; None if there is none."""
     found: Any = steps
     while found is not None and getattr(found, "gi_code", None) is not train.__code__:
         found = getattr(found, "gi_yieldfrom", None)
     return found
 
 
-def checked_steps(name: Any, steps: Any, all_steps: Iterable[Any]) -> None:
-    """Raise WorkbenchError where `steps` cannot be run under this name, or is there twice."""
+def check_steps(name: Any, steps: Any, all_steps: Iterable[Any]) -> None:
+    """Raise WorkbenchError if `steps` cannot be run under this name, or occurs twice."""
     if not isinstance(name, str) or not name.strip():
-        raise WorkbenchError(f"A run is named by a text, not {shortened(repr(name))}.")
+        raise WorkbenchError(f"The name of a run must be a non-empty string, not {shorten(repr(name))}.")
     if not inspect.isgenerator(steps):
-        given = shortened(repr(steps))
+        given = shorten(repr(steps))
         raise WorkbenchError(f"{name} is {given}: give what train(...) returns, a generator of records.")
     if inspect.getgeneratorstate(steps) == inspect.GEN_CLOSED:
         raise WorkbenchError(f"{name} has ended already: call train(...) anew for another run.")

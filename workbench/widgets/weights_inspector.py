@@ -1,4 +1,4 @@
-"""What a weights file holds, tensor by tensor, and what fewer bits would change."""
+"""`WeightsInspector`: the content of a weights file, tensor by tensor, and the effect of fewer bits."""
 
 from __future__ import annotations
 
@@ -12,35 +12,37 @@ import traitlets
 from workbench.arguments import path as path_of
 from workbench.errors import WorkbenchError
 from workbench.runs import Run
-from workbench.sealed import shortened
-from workbench.units import format_bytes, format_share
-from workbench.weights_format import WeightsError
-from workbench.weights_summary import (
+from workbench.training.weights_format import WeightsError
+from workbench.training.weights_summary import (
     SCALE_BYTES,
     TensorSummary,
     WeightsSummary,
+    describe_resume_point,
     resume_parts,
     summarise_weights,
-    told_resume,
 )
+from workbench.units import format_bytes, format_share
 from workbench.widgets.view import View
+from workbench.wording import shorten
 
 _ROUNDING = (
     "bf16 and int8 round every tensor of two or more dimensions; int8 keeps one scale for each row, its largest number "
-    f"divided by 127, in {SCALE_BYTES} bytes. The other tensors stay as they are. Bytes are modelled: counted from the "
+    f"divided by 127, in {SCALE_BYTES} bytes. The other tensors stay unchanged. Bytes are modelled: counted from the "
     "shapes, nothing was written. Errors are measured: here, on these numbers."
 )
 
 
 class WeightsInspector(View):
-    """The tensors of a weights file, their histograms at three precisions, and what its resume point holds more.
+    """The tensors of a weights file, their histograms at three precisions, and the size of its resume point.
 
-        wb.WeightsInspector("runs/animals-1/weights.safetensors")
-        wb.WeightsInspector(run)
+    source: the path of a weights file, or a Run or its folder, whose resume point is shown too, if there is one.
+    resume_point: the path of another one. tensors: a mapping of plain values each. chosen: the name of the tensor that
+    is shown. Raises WorkbenchError, as `load_weights` does, for a file that is not a valid weights file.
 
-    source: the path of a weights file or of the folder of a run, or a Run: its resume point, where there is one, is
-    shown too. resume_point: the path of another. tensors: a plain table, one mapping each. chosen: the name of the
-    tensor that is looked at. Raises WorkbenchError, as `load_weights` does, for a file that is no sound weights file.
+    >>> from workbench.folders import REFERENCE
+    >>> inspector = wb.WeightsInspector(REFERENCE / "weights.safetensors")
+    >>> inspector.chosen, inspector.tensors[0]["shape"]
+    ('8.weight', [32, 3, 3, 3])
     """
 
     module = "weights_inspector"
@@ -57,25 +59,25 @@ class WeightsInspector(View):
     facts: traitlets.List[Any] = traitlets.List(read_only=True).tag(sync=True)
 
     def __init__(self, source: Path | str | Run, *, resume_point: Path | str | None = None) -> None:
-        weights, beside = _paths(source)
+        weights, own_resume_point = _paths(source)
         summary = summarise_weights(weights)
-        parts = None
-        if resume_point is not None or (beside is not None and beside.is_file()):
-            parts = resume_parts(beside or Path() if resume_point is None else path_of("resume_point", resume_point))
-        told = [f"{summary.told()}"] + ([told_resume(parts, summary.file_bytes)] if parts else [])
+        if resume_point is not None:
+            own_resume_point = path_of("resume_point", resume_point)
+        parts = None if own_resume_point is None else resume_parts(own_resume_point)
+        sentences = [summary.describe(), *([describe_resume_point(parts, summary.file_bytes)] if parts else [])]
         super().__init__(
             tensors=[tensor.to_mapping() for tensor in summary.tensors],
             details=[_detail(tensor) for tensor in summary.tensors],
             chosen=_largest(summary),
             name=str(weights),
-            sentence=" ".join(told),
+            sentence=" ".join(sentences),
             precisions=dict(summary.precisions),
             files=_files(summary, parts),
             facts=[list(fact) for fact in summary.facts()],
         )
 
     def select(self, name: str) -> None:
-        """Look at the tensor called `name`, as a click on it does; a WorkbenchError where there is none."""
+        """Show the tensor `name`, as a click on it does; raise WorkbenchError if there is none."""
         self.chosen = name
 
     @traitlets.validate("chosen")
@@ -84,18 +86,18 @@ class WeightsInspector(View):
         if names and proposal["value"] not in names:
             near = get_close_matches(str(proposal["value"]), names, 3, 0.3) or names[:3]
             raise WorkbenchError(
-                f"{self.name} has no tensor {shortened(repr(proposal['value']))}. It has {', '.join(near)}"
+                f"{self.name} has no tensor {shorten(repr(proposal['value']))}. It has {', '.join(near)}"
                 f"{' and others: see .tensors' if len(names) > len(near) else ''}."
             )
         return str(proposal["value"])
 
-    def told(self) -> str:
-        """What the file holds, in sentences."""
+    def describe(self) -> str:
+        """Describe what the file holds."""
         return self.sentence
 
     def fallback(self) -> Iterable[Any]:
-        """The sentence and the table of tensors."""
-        from workbench.page import table
+        """Return the description and the table of tensors."""
+        from workbench.pages.html import table
 
         rows = [
             (
@@ -115,16 +117,18 @@ class WeightsInspector(View):
 
 def _paths(source: Path | str | Run) -> tuple[Path, Path | None]:
     if isinstance(source, Run):
-        return source.weights, source.resume_point
+        return source.weights, _existing(source.resume_point)
     if not isinstance(source, Path | str):
-        raise WorkbenchError(
-            f"A WeightsInspector needs the path of a weights file or a Run, not {shortened(source)!r}."
-        )
+        raise WorkbenchError(f"A WeightsInspector needs the path of a weights file or a Run, not {shorten(source)!r}.")
     path = path_of("source", source)
     try:
-        return (Run(path).weights, Run(path).resume_point) if path.is_dir() else (path, None)
+        return (Run(path).weights, _existing(Run(path).resume_point)) if path.is_dir() else (path, None)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"Cannot read the weights file {shortened(source)!r}: {error}.") from error
+        raise WeightsError(f"Cannot read the weights file {shorten(source)!r}: {error}.") from error
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def _largest(summary: WeightsSummary) -> str:
@@ -132,26 +136,31 @@ def _largest(summary: WeightsSummary) -> str:
 
 
 def _detail(tensor: TensorSummary) -> dict[str, Any]:
-    """What the browser shows of the tensor that is chosen."""
-    kinds = {
+    """Return what the browser shows of a chosen tensor."""
+    precisions = {
         name: {
-            "bytes": kind.bytes,
-            "largest": f"{kind.largest_error:.2g}",
-            "mean": f"{kind.mean_error:.2g}",
-            "counts": list(kind.counts),
+            "bytes": rounded.bytes,
+            "largest": f"{rounded.largest_error:.2g}",
+            "mean": f"{rounded.mean_error:.2g}",
+            "counts": list(rounded.counts),
         }
-        for name, kind in tensor.precisions.items()
+        for name, rounded in tensor.precisions.items()
     }
     about = f"Mean {tensor.mean:.3g}, standard deviation {tensor.std:.3g} (measured). "
-    about += f"Its SHA-256 begins {tensor.sha256[:16]}; it was checked."
-    told = {"told": tensor.told(), "about": about, "share": format_share(tensor.share), "shape": _shape(tensor.shape)}
-    return {**told, "precisions": kinds}
+    about += f"Its SHA-256 starts with {tensor.sha256[:16]} and was verified."
+    return {
+        "text": tensor.describe(),
+        "about": about,
+        "share": format_share(tensor.share),
+        "shape": _shape(tensor.shape),
+        "precisions": precisions,
+    }
 
 
 def _files(summary: WeightsSummary, parts: dict[str, int] | None) -> list[Any]:
-    """Each file with its parts in bytes, for two bars on one scale."""
-    held = {"weights": summary.file_bytes - summary.text_bytes, "text": summary.text_bytes}
-    return [["weights file", held], *([["resume point", parts]] if parts else [])]
+    """Return each file with the bytes of its parts, for two bars on one scale."""
+    sizes = {"weights": summary.file_bytes - summary.text_bytes, "text": summary.text_bytes}
+    return [["weights file", sizes], *([["resume point", parts]] if parts else [])]
 
 
 def _shape(shape: Iterable[int]) -> str:

@@ -1,7 +1,7 @@
-"""One thread that does the long work of all widgets, one step of a generator after the other.
+"""A single worker thread that runs the long work of all widgets, one generator step at a time.
 
-All of it in ONE thread that stays: PyTorch's cores are woken and put to sleep by the thread that uses them, and two
-threads that take turns at it cost each other up to a quarter of their time.
+It must be one persistent thread: PyTorch's cores are woken and put to sleep by the thread that uses them, and two
+threads that alternate cost each other up to a quarter of their time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError
-from workbench.sealed import shortened
+from workbench.wording import describe_error, one_line
 
 State = Literal["waiting", "running", "paused", "finished", "stopped", "failed"]
 
@@ -25,12 +25,12 @@ _thread: threading.Thread | None = None
 
 
 class Job:
-    """A generator whose steps are taken in the worker's thread, in the order in which jobs were started.
+    """A generator that the worker thread runs step by step, after the jobs started before it.
 
-    A paused job lets the next one go on. on_step: is given what each step yields, in the worker's thread; on_change:
-    the job, whenever its state is another. state: "waiting" for the jobs before it, "running", "paused", "finished",
-    "stopped" on request, "failed" with `error`, a sentence. last: what the newest step yielded; result: what the
-    generator returned.
+    While a job is paused, the next one runs. on_step receives what each step yields and runs in the worker thread;
+    on_change receives the job after each change of state. state: "waiting", "running", "paused", "finished",
+    "stopped" (on request), or "failed" with a sentence in `error`. last: what the latest step yielded; result: what
+    the generator returned.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Job:
         self._steps = steps
         self._on_step, self._on_change = on_step, on_change
         self._message: Any = None
-        self._stopping = self._begun = self._told = False
+        self._stopping = self._begun = self._reported = False
         self._threads: int | None = None
         self.state: State = "waiting"
         self.error = ""
@@ -52,18 +52,18 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether no further step will be taken."""
+        """Whether no further step will run."""
         return self.state in ("finished", "stopped", "failed")
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether a stop was requested."""
         return self._stopping
 
     def start(self) -> Job:
-        """Join the queue of the worker, which is started where it is not alive."""
+        """Join the worker's queue, starting its thread if necessary, and return the job itself."""
         global _thread
-        # PyTorch's number of threads is each thread's own: the worker works with that of whoever gives it the work.
+        # PyTorch's thread count is per thread: the worker uses that of the thread that starts the job.
         torch = sys.modules.get("torch")
         self._threads = torch.get_num_threads() if torch is not None else None
         with _changed:
@@ -75,26 +75,26 @@ class Job:
         return self
 
     def pause(self) -> None:
-        """Take no further step for now; what is being computed is finished first."""
-        self._become("paused", when=("waiting", "running"))
+        """Pause after the current step."""
+        self._set_state("paused", when=("waiting", "running"))
 
     def resume(self) -> None:
-        """Go on after `pause`."""
-        self._become("waiting", when=("paused",))
+        """Continue after `pause`."""
+        self._set_state("waiting", when=("paused",))
 
     def stop(self) -> None:
-        """Close the generator after the step at hand, so that it can put its things in order."""
+        """Close the generator after the current step, so that it can clean up."""
         with _changed:
             self._stopping = True
             _changed.notify_all()
 
     def send(self, message: Any) -> None:
-        """Give `message` to the generator at its next step, as `generator.send` does; of several, the last counts."""
+        """Pass `message` to the generator at its next step, as `generator.send` does; only the latest is kept."""
         with _changed:
             self._message = message
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the job has ended, or for so long; whether it has. An interrupt stops the job first."""
+        """Wait for the end of the job, at most `seconds`; return whether it has ended. An interrupt stops it first."""
         try:
             return self._wait(seconds)
         except KeyboardInterrupt:
@@ -103,30 +103,30 @@ class Job:
             raise
 
     def _wait(self, seconds: float | None) -> bool:
-        until = math.inf if seconds is None else time.monotonic() + seconds
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
         with _changed:
-            # In the worker's own thread nothing would ever end. On Windows an interrupt does not end a long wait.
-            while not self._told and threading.current_thread() is not _thread and time.monotonic() < until:
-                _changed.wait(min(0.2, max(0.0, until - time.monotonic())))
-            return self._told
+            # The worker's own thread would wait for ever. On Windows an interrupt does not end a long wait.
+            while not self._reported and threading.current_thread() is not _thread and time.monotonic() < deadline:
+                _changed.wait(min(0.2, max(0.0, deadline - time.monotonic())))
+            return self._reported
 
-    def _become(self, state: State, when: tuple[State, ...]) -> None:
+    def _set_state(self, state: State, when: tuple[State, ...]) -> None:
         with _changed:
             if self.state not in when:
                 return
             self.state = state
             _changed.notify_all()
-        self._tell()
+        self._report()
 
     def _step(self) -> None:
-        """In the worker's thread: one step, or the end."""
+        """Run one step, or end, in the worker thread."""
         if self._stopping:
             self._end("stopped", self._steps.close)
             return
-        self._become("running", when=("waiting",))
+        self._set_state("running", when=("waiting",))
         try:
             message = None
-            if self._begun:  # a generator takes no message before its first step
+            if self._begun:  # a generator accepts no message before its first step
                 with _changed:
                     message, self._message = self._message, None
             if self._threads is not None and (torch := sys.modules["torch"]).get_num_threads() != self._threads:
@@ -137,34 +137,31 @@ class Job:
         except StopIteration as end:
             self.result = end.value
             self._end("finished")
-        except BaseException as error:  # whatever it is, the worker goes on and the widget says so
-            self.error = told(error)
+        except BaseException as error:  # the worker survives whatever it is, and the widget reports it
+            self.error = error_text(error)
             self._end("failed", self._steps.close)
 
     def _end(self, state: State, close: Callable[[], object] = lambda: None) -> None:
         try:
             close()
         except BaseException as error:
-            state, self.error = "failed", self.error or told(error)
+            state, self.error = "failed", self.error or error_text(error)
         with _changed:
             self.state = state
-        self._tell()  # before those who wait go on
+        self._report()  # before waiting threads continue
         with _changed:
-            self._told = True
+            self._reported = True
             _jobs.remove(self)
             _changed.notify_all()
 
-    def _tell(self) -> None:
-        with suppress(Exception):  # who listens may be gone; the jobs of others go on
+    def _report(self) -> None:
+        with suppress(Exception):  # the listener may be gone; other jobs continue
             self._on_change(self)
 
 
-def told(error: BaseException) -> str:
-    """An error as a sentence of limited length; one that the workbench did not word is told with its kind."""
-    text = shortened(" ".join(str(error).split()), 400)
-    if isinstance(error, WorkbenchError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def error_text(error: BaseException) -> str:
+    """Return an error on one line, with its type unless the workbench worded it."""
+    return one_line(error, 400) if isinstance(error, WorkbenchError) else describe_error(error, 400)
 
 
 def _work() -> None:
@@ -177,6 +174,6 @@ def _work() -> None:
 
 
 def _next() -> Job | None:
-    """Who is to be closed comes first: that takes a moment, and the job at hand is between two steps."""
+    """Return the next job. Stopping ones come first: closing takes a moment, and the others are between steps."""
     ready = sorted(_jobs, key=lambda job: not job._stopping)
     return next((job for job in ready if job._stopping or job.state != "paused"), None)

@@ -1,9 +1,10 @@
-// Making elements. Put before each widget and before the application's page, like all files here; so nothing is exported.
+// Create HTML and SVG elements, for the application's page and the widgets.
 
 let serial = 0;
-const uid = stem => `wb-${stem}-${Date.now().toString(36)}-${++serial}`;
+export const uid = stem => `wb-${stem}-${Date.now().toString(36)}-${++serial}`;
 
-// An element with attributes, listeners (functions under "on…") and children. Text is text, never HTML.
+// Create an element with attributes, listeners (functions under "on…") and children. Strings become text, never HTML.
+// Attributes and children that are undefined, null or false are omitted.
 function build(namespace, name, attributes, children) {
   const element = document.createElementNS(namespace, name);
   for (const [key, value] of Object.entries(attributes ?? {})) {
@@ -14,5 +15,8 @@ function build(namespace, name, attributes, children) {
   element.append(...children.flat(9).filter(child => child !== null && child !== undefined && child !== false));
   return element;
 }
-const h = (name, attributes, ...children) => build("http://www.w3.org/1999/xhtml", name, attributes, children);
-const s = (name, attributes, ...children) => build("http://www.w3.org/2000/svg", name, attributes, children);
+
+export const h = (name, attributes, ...children) => build("http://www.w3.org/1999/xhtml", name, attributes, children);
+export const s = (name, attributes, ...children) => build("http://www.w3.org/2000/svg", name, attributes, children);
+
+export const $ = id => document.getElementById(id);

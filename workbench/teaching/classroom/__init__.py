@@ -1,0 +1,1 @@
+"""For teachers: make an nbgrader course from the lessons' exercises, and compare the recordings of a class."""

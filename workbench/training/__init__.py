@@ -1,0 +1,5 @@
+"""Train networks: models, batches, the training loop, evaluation, weights files and hyper-parameter search."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,13 @@
+from .checkpoint import Weights as Weights
+from .checkpoint import initial_weights as initial_weights
+from .checkpoint import load_weights as load_weights
+from .checkpoint import save_weights as save_weights
+from .evaluation import Evaluation as Evaluation
+from .evaluation import evaluate as evaluate
+from .evaluation import predict as predict
+from .loop import train as train
+from .models import build_model as build_model
+from .models import parameter_count as parameter_count
+from .records import Record as Record
+from .search import search_hyperparameters as search_hyperparameters
+from .step import TrainingStep as TrainingStep

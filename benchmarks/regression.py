@@ -3,7 +3,7 @@
     python -m benchmarks regression --against ../older-checkout
 
 Both run in this environment, in turns within one run, each in its own processes: importing the package, `--help`, a
-training step, twenty steps of train(), one answer of ONNX Runtime on one thread, and requests of 16 concurrent clients
+training step, ten steps of train(), one answer of ONNX Runtime on one thread, and requests of 16 concurrent clients
 to one worker. A figure is the median over the rounds with the lowest and the highest; ratios are computed
 within a round, and above 1 this tree is slower. Only public names are used, so that any two trees can be compared.
 """
@@ -49,7 +49,7 @@ _TRAIN = """
 data = wb.load_dataset("digits")
 model = wb.build_model("convnet", classes=10, shape=data.shape)
 plan = wb.HyperParameters(epochs=10_000, batch_size=64, precision="fp32")
-records = (record for record in wb.train(model, data, plan, device="cpu") if record.kind == "step")
+records = (each for each in wb.train(model, data, plan, device="cpu", record_every=10) if each.kind == "step")
 """
 _ANSWER = """
 predictor = wb.Predictor.from_bundle("{tree}/datasets/devices/reference", "onnx", threads=1)
@@ -57,7 +57,7 @@ batch = np.zeros((1, 32, 32, 3), dtype=np.uint8)
 """
 _WORK = {
     "a training step, batch 128": (_STEP, "step(*batch)", 10),
-    "20 steps of train(), batch 64": (_TRAIN, "next(records)", 3),
+    "10 steps of train(), batch 64": (_TRAIN, "next(records)", 3),
     "one answer, one thread": (_ANSWER, "predictor(batch)", 1000),
 }
 

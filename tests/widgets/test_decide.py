@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from comparing.rows import row
 
 from workbench.comparing.comparison import Comparison
 from workbench.comparing.metrics import METRICS, describe_origin
 from workbench.errors import WorkbenchError
-from workbench.measuring.measurement import Latency, Measurement
 from workbench.teaching.decisions import CHOICE, FACTS, offers_of
 from workbench.teaching.learner import LearnerRecord
 from workbench.widgets.decide import NOTHING, Decide
 
 QUESTION = "Which machine for the gate?"
 SPACE = "\N{NO-BREAK SPACE}"
-
-
-def row(device: str, batch_size: int, seconds: float, **changes: Any) -> Measurement:
-    base = Measurement(
-        phase="inference",
-        model="convnet",
-        device=device,
-        kind="cpu",
-        engine="onnx",
-        precision="fp32",
-        threads=1,
-        batch_size=batch_size,
-        latency=Latency(p50=seconds, p90=1.2 * seconds, p99=2 * seconds, count=100, warm_up=seconds),
-        memory_bytes=1000 * batch_size,
-    )
-    return replace(base, **changes)
 
 
 def three_machines() -> Comparison:
